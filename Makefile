@@ -1,0 +1,68 @@
+# The commands of this repository. Python 3.11 or 3.12 is all that must be there: make report PYTHON=python3.12
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+comma := ,
+PIP := $(BIN)/python -m pip
+LOCAL_RUN := runs/quick
+LOCAL_REPORT := reports/local
+# A published run lies in a folder of its own for each machine: make published MACHINE=name
+MACHINE ?= $(shell uname -n)
+SOURCES := $(shell find capratio benchmarks/cases -name '*.py' -o -name '*.toml' -o -path 'capratio/report/templates/*')
+
+.PHONY: help report test check published benchmark clean
+
+help:  ## Say what the targets do
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+report: $(VENV)/installed  ## Measure the quick cases on this machine and write reports/local/index.html
+	@# An interrupted run goes on; one that is finished, or that another content or machine began (2), makes way for a new one.
+	@if [ -e $(LOCAL_RUN).finished ]; then rm -rf $(LOCAL_RUN) $(LOCAL_RUN).finished; fi
+	@mkdir -p $(dir $(LOCAL_RUN))
+	$(BIN)/capratio sweep quick --out $(LOCAL_RUN) || \
+	    { [ $$? -eq 2 ] && rm -rf $(LOCAL_RUN) && $(BIN)/capratio sweep quick --out $(LOCAL_RUN); }
+	@$(BIN)/capratio report $(LOCAL_RUN) --out $(LOCAL_REPORT) --made-by 'make report'
+	@# A broken law (1) is an answer, and the page shows it.
+	@$(BIN)/capratio verdict $(LOCAL_RUN) || [ $$? -eq 1 ]
+	@touch $(LOCAL_RUN).finished
+	@echo "The page: $(LOCAL_REPORT)/index.html"
+
+test: $(VENV)/installed-test  ## Install what the tests need and run them
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-check  ## Format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+published: $(VENV)/installed  ## Measure tree, routing and threads in full (under 2 hours) and write reports/MACHINE
+	$(BIN)/capratio sweep tree routing threads --out runs/published
+	$(BIN)/capratio report runs/published --out reports/$(MACHINE) --made-by 'make published'
+	$(BIN)/capratio verdict runs/published || [ $$? -eq 1 ]
+
+benchmark: $(VENV)/installed-test  ## Time the answers of --help
+	$(BIN)/python benchmarks/help_time.py
+
+clean:  ## Remove what these targets made, but no run and no report
+	rm -rf $(VENV) build dist capratio.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; ok = sys.version_info >= (3, 11); sys.exit(None if ok else f"{sys.executable} is Python {sys.version.split()[0]}; capratio needs 3.11 or later: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+# build/ keeps files of older sources, which setuptools would pack again.
+define install
+@rm -rf build capratio.egg-info
+$(PIP) install --quiet -c constraints.txt '$(1)'
+@rm -rf build capratio.egg-info
+@touch $@
+endef
+
+$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt $(SOURCES)
+	$(call install,.)
+
+$(VENV)/installed-test: $(BIN)/python pyproject.toml constraints.txt
+	$(call install,.[test])
+
+$(VENV)/installed-check: $(BIN)/python pyproject.toml constraints.txt
+	$(call install,.[test$(comma)dev])

@@ -1,0 +1,56 @@
+"""``capratio list``: the names that cases and commands understand."""
+
+import click
+
+KINDS = ("layers", "cases", "claims")
+
+
+@click.command("list", short_help="Print the names of layers, case files and claims.")
+@click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
+def list_names(kinds: tuple[str, ...]) -> None:
+    """Print the layers, the bundled case files and the claims, or those KINDS that are named.
+
+    \b
+    Example:
+      capratio list
+      capratio list claims
+    """
+    tables = {"layers": _layers, "cases": _cases, "claims": _claims}
+    for place, kind in enumerate(kinds or KINDS):
+        if place:
+            click.echo()
+        click.echo(kind)
+        click.echo(tables[kind]())
+
+
+def _layers() -> str:
+    from capratio.cost.closed_forms.table import CLOSED_FORMS
+    from capratio.cost.layer_names import LAYER_ALIASES
+    from capratio.display import text_table
+
+    also = {layer: alias for alias, layer in LAYER_ALIASES.items()}
+    rows = [(layer, also.get(layer), _first_sentence(type(form).__doc__)) for layer, form in CLOSED_FORMS.items()]
+    return text_table(["layer", "also", "what it is"], rows, left=["layer", "also", "what it is"])
+
+
+def _cases() -> str:
+    from capratio.display import text_table
+    from capratio.sweep.case_file import bundled_case_files, read_case_files
+
+    rows = []
+    for name, path in sorted(bundled_case_files().items()):
+        cases = read_case_files([path])
+        rows.append((name, len(cases), str(path)))
+    return text_table(["file", "cases", "path"], rows, left=["file", "path"])
+
+
+def _claims() -> str:
+    from capratio.display import text_table
+    from capratio.scaling.claims import CLAIMS
+
+    rows = [(claim, _first_sentence(kind.__doc__)) for claim, kind in CLAIMS.items()]
+    return text_table(["claim", "law"], rows, left=["claim", "law"])
+
+
+def _first_sentence(docstring: str | None) -> str:
+    return " ".join((docstring or "").partition("\n\n")[0].split())

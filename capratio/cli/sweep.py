@@ -1,0 +1,72 @@
+"""``capratio sweep``: measure the cases of some files into a run."""
+
+from pathlib import Path
+
+import click
+
+NOTHING_MEASURED = 5
+
+
+@click.command(short_help="Measure cases into a run, or go on with one.")
+@click.argument("cases", nargs=-1, required=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the run; needed unless --plan."
+)
+@click.option("--only", metavar="PATTERN", help="Only cases whose id matches: *, ? and [] as in a shell.")
+@click.option("--plan", "only_plan", is_flag=True, help="Print cases, estimated time and memory, and measure nothing.")
+def sweep(cases: tuple[str, ...], out: Path | None, only: str | None, only_plan: bool) -> int:
+    """Measure CASES (TOML files, or names such as quick, tree, routing, threads) into a run.
+
+    A run that was interrupted goes on where it stopped: give the same command again.
+
+    \b
+    Example:
+      capratio sweep quick --plan
+      capratio sweep quick --out runs/quick
+      capratio sweep my_cases.toml --out runs/mine --only 'tree-shared*/decode/*'
+    """
+    from capratio.cli.case_names import case_files
+    from capratio.sweep.case_file import bundled_case_files
+
+    files = case_files(cases, bundled_case_files())
+    if only_plan:
+        return _print_plan(files, only)
+    if out is None:
+        raise click.UsageError("Missing option '--out'", click.get_current_context())
+    return _measure(files, out, only)
+
+
+def _print_plan(files: list[Path], only: str | None) -> int:
+    from capratio.display import text_table
+    from capratio.sweep.plan import plan
+    from capratio.units import seconds, size
+
+    planned = plan(files, only)
+    rows = [
+        (str(each.case), each.replicates, seconds(each.estimated_s), size(each.estimated_bytes)) for each in planned
+    ]
+    click.echo(text_table(["case", "replicates", "estimated time", "memory"], rows, left=["case"]))
+    processes = sum(each.replicates for each in planned)
+    click.echo(
+        f"{len(planned)} cases, {processes} replicates, about {seconds(sum(each.estimated_s for each in planned))}, "
+        f"at most {size(max(each.estimated_bytes for each in planned))} at a time"
+    )
+    return 0
+
+
+def _measure(files: list[Path], out: Path, only: str | None) -> int:
+    from capratio.cli.linux import require_linux
+    from capratio.cli.progress import sweep_progress
+    from capratio.display import text_table
+    from capratio.sweep.runner import run_sweep
+
+    require_linux()
+    with sweep_progress() as progress:
+        outcome = run_sweep(files, out, only, progress)
+    done = f"{outcome.measured} measured, {outcome.skipped} measured before"
+    click.echo(f"{out}: {done}, {len(outcome.failed)} without a measurement")
+    if outcome.failed:
+        click.echo(
+            text_table(["case", "replicate", "status", "reason"], outcome.failed, left=["case", "status", "reason"])
+        )
+    return NOTHING_MEASURED if outcome.failed and not outcome.measured and not outcome.skipped else 0

@@ -1,0 +1,41 @@
+"""``capratio verdict``: the laws of a run with their intervals, and an exit code for scripts."""
+
+from pathlib import Path
+
+import click
+
+BROKEN = 1
+UNDECIDED = 3
+
+
+@click.command(short_help="Hold a run against its laws; exit 1 if one is broken.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="Exit 3 when a law is undecided and none is broken.")
+def verdict(run: Path, strict: bool) -> int:
+    """Hold the records of RUN against the laws that its cases claim; exit 1 if one is broken.
+
+    \b
+    Example:
+      capratio verdict runs/quick
+      capratio verdict runs/quick --strict
+    """
+    from capratio.display import text_table
+    from capratio.records.store import read_run
+    from capratio.report.tables import verdict_headline, verdict_table
+    from capratio.scaling.judge import judge
+
+    verdicts = judge(read_run(run).records)
+    rows = verdict_table(verdicts)
+    headers = ["", "verdict", "claim", "group", "quantity", "estimate", "expected"]
+    cells = [(row.icon, row.status, row.claim, row.group, row.quantity, row.estimate, row.expected) for row in rows]
+    if cells:
+        click.echo(text_table(headers, cells, left=["", "verdict", "claim", "group", "quantity"]))
+    for row in rows:
+        if row.status != "holds":
+            click.echo(f"{row.icon} {row.claim}, {row.group}: {row.sentence} {row.advice}".rstrip())
+    click.echo(verdict_headline(verdicts))
+    statuses = {each.status for each in verdicts}
+    if "broken" in statuses:
+        return BROKEN
+    # A run that tests no law has shown nothing, which strict must not take for a yes.
+    return UNDECIDED if strict and statuses != {"holds"} else 0

@@ -1,0 +1,109 @@
+"""The law of a layer: what one token costs in the paper's accounting, and what it buys in parameters."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from capratio.cost.closed_forms.table import CLOSED_FORMS
+from capratio.cost.executed import executed_routing, has_orders
+from capratio.cost.flop import Flop
+from capratio.cost.gates import gate_cost
+from capratio.cost.parameters import parameters, touched_parameters, touched_weight_parameters, weight_parameters
+from capratio.cost.spec import ORDERS, LayerSpec, one_token
+from capratio.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one token costs, and what the layer holds.
+
+    spec: the layer. order: the accounting of the path (``leaves`` and ``prefixes`` are the same for one token), None
+    where the layer has no orders. flop: FLOP by class. routing_operations: compares and index steps. parameters: all
+    learned elements. weight_parameters: without bias and gate parameters. touched_parameters,
+    touched_weight_parameters: those that the token reads. overhead_flop_per_unit: overhead FLOP of one input unit (of
+    the token, where the tree belongs to no unit).
+    """
+
+    spec: LayerSpec
+    order: str | None
+    flop: Flop
+    routing_operations: int
+    parameters: int
+    weight_parameters: int
+    touched_parameters: int
+    touched_weight_parameters: int
+    overhead_flop_per_unit: int
+
+    @property
+    def capacity_fraction(self) -> Fraction:
+        """Weight parameters per product and overhead FLOP, over the 1/2 of dense (p q weights, 2pq FLOP), exactly."""
+        return Fraction(2 * self.weight_parameters, self.flop.product + self.flop.overhead)
+
+    @property
+    def capacity_fraction_all(self) -> Fraction:
+        """All parameters per operation, over those of the dense layer with the same bias, exactly.
+
+        An operation is any FLOP (gating and bias too) or routing operation, each counted as one.
+        """
+        p, q = self.spec.in_features, self.spec.out_features
+        bias = q if self.spec.bias else 0
+        own = Fraction(self.parameters, self.flop.total + self.routing_operations)
+        return own / Fraction(p * q + bias, 2 * p * q + bias)
+
+    @property
+    def capacity_ratio(self) -> float:
+        """``capacity_fraction``, rounded once."""
+        return float(self.capacity_fraction)
+
+    @property
+    def capacity_ratio_all(self) -> float:
+        """``capacity_fraction_all``, rounded once."""
+        return float(self.capacity_fraction_all)
+
+    def as_row(self) -> dict[str, str | int | float]:
+        """The cost as one row of a table over depth."""
+        return {
+            "layer": self.spec.layer,
+            "form": self.spec.form,
+            "depth": self.spec.depth,
+            "parameters": self.parameters,
+            "weight_parameters": self.weight_parameters,
+            "touched_parameters": self.touched_parameters,
+            "product_flop": self.flop.product,
+            "overhead_flop": self.flop.overhead,
+            "gating_flop": self.flop.gating,
+            "bias_flop": self.flop.bias,
+            "routing_operations": self.routing_operations,
+            "overhead_flop_per_unit": self.overhead_flop_per_unit,
+            "capacity_ratio": self.capacity_ratio,
+            "capacity_ratio_all": self.capacity_ratio_all,
+        }
+
+
+def closed_form(spec: LayerSpec, order: str = "leaves") -> Cost:
+    """The cost of one token in the paper's accounting.
+
+    Product and overhead are the law of the layer's own file in ``closed_forms``; beside it 2kp gating FLOP of
+    hyperplanes and q FLOP of a bias.
+
+    Args: order: ``leaves`` or ``prefixes`` forms the path's matrix (the paper's accounting), ``nodes`` applies each
+    node and adds the outputs; a layer without orders ignores it.
+
+    Raises InputError for another order.
+
+    Source: Cho & Bengio 2014, arXiv 1406.7362, our reading; exact counts derived.
+    """
+    if order not in ORDERS:
+        raise InputError(f"order={order!r} is not known; it must be one of {', '.join(ORDERS)}.")
+    form, token = CLOSED_FORMS[spec.layer], one_token(spec)
+    bias = Flop(bias=spec.out_features if spec.bias else 0)
+    return Cost(
+        spec=spec,
+        order=order if has_orders(spec) else None,
+        flop=form.law(spec, order) + gate_cost(spec, 1).flop + bias,
+        routing_operations=executed_routing(spec, 1, "forward"),
+        parameters=parameters(spec),
+        weight_parameters=weight_parameters(spec),
+        touched_parameters=touched_parameters(spec, token),
+        touched_weight_parameters=touched_weight_parameters(spec, token),
+        overhead_flop_per_unit=form.overhead_flop_per_unit(spec, order),
+    )

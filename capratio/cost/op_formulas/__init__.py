@@ -1,0 +1,47 @@
+"""What each hot product of ``capratio.kernels`` executes and moves, in exact integers: one file an operation.
+
+The operations register these with torch's FLOP counter, and the closed forms of the layers are sums of them, so that
+what is counted and what is promised share their constants.
+
+Symbols: N tokens, p in_features, q out_features, k depth, V visited leaves, V_n visited nodes without the root. A
+product of m x n and n x k matrices is 2mnk FLOP; outside of a product a sum of n terms is n - 1 FLOP.
+
+Bytes are counted at the granularity of tensors, as a plain implementation moves them: an operand is read once a use, a
+temporary and an output are written once; caches are not considered. Every function takes ``itemsize``, the bytes of an
+element.
+
+Source: own derivation from the layers' definitions (Cho & Bengio 2014, arXiv 1406.7362, our reading).
+"""
+
+from capratio.cost.op_formulas.hyperplane_bits import hyperplane_bits
+from capratio.cost.op_formulas.leaf_linear import leaf_linear, leaf_linear_input_gradient, leaf_linear_weight_gradient
+from capratio.cost.op_formulas.path_bias import path_bias, path_bias_table_gradient
+from capratio.cost.op_formulas.path_linear import (
+    path_linear,
+    path_linear_input_gradient,
+    path_linear_weight_gradient,
+)
+from capratio.cost.op_formulas.routing import leaf_index_operations, node_index_operations, sort_operations
+from capratio.cost.op_formulas.unit_lookup import (
+    unit_lookup,
+    unit_lookup_input_gradient,
+    unit_lookup_weight_gradient,
+)
+
+__all__ = [
+    "hyperplane_bits",
+    "leaf_index_operations",
+    "leaf_linear",
+    "leaf_linear_input_gradient",
+    "leaf_linear_weight_gradient",
+    "node_index_operations",
+    "path_bias",
+    "path_bias_table_gradient",
+    "path_linear",
+    "path_linear_input_gradient",
+    "path_linear_weight_gradient",
+    "sort_operations",
+    "unit_lookup",
+    "unit_lookup_input_gradient",
+    "unit_lookup_weight_gradient",
+]

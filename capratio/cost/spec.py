@@ -1,0 +1,120 @@
+"""What is costed: a layer by its sizes, and the nodes that a batch visits."""
+
+from dataclasses import dataclass
+from math import expm1, log1p
+
+from capratio.errors import InputError
+
+LAYERS = ("dense", "tree-shared", "tree-unit", "tree-bias")
+FORMS = ("path", "collapsed")
+GATES = ("signs", "hyperplanes", "thresholds")
+GATES_OF = {
+    "dense": ("signs",),
+    "tree-shared": ("signs", "hyperplanes"),
+    "tree-unit": ("signs", "thresholds"),
+    "tree-bias": ("signs", "hyperplanes"),
+}
+ORDERS = ("leaves", "prefixes", "nodes")
+PASSES = ("forward", "decode", "train")
+
+# Node indices are int64, and the last node of a path table is 2^(k+1) - 2.
+MAX_DEPTH = 62
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """The sizes and options from which a layer's cost follows.
+
+    layer: an id of ``LAYERS``. form: ``path`` (all nodes stored) or ``collapsed`` (path sums stored for each leaf);
+    a dense layer has the form ``path`` and depth 0. in_features p, out_features q, depth k: counts.
+    gate: ``signs``, ``hyperplanes`` (shared bits only) or ``thresholds`` (own bits only).
+
+    Raises InputError for a size or an option outside these.
+    """
+
+    layer: str
+    in_features: int
+    out_features: int
+    depth: int = 0
+    form: str = "path"
+    bias: bool = True
+    gate: str = "signs"
+
+    def __post_init__(self) -> None:
+        _one_of("layer", self.layer, LAYERS)
+        _one_of("form", self.form, FORMS)
+        _one_of("gate", self.gate, GATES)
+        if min(self.in_features, self.out_features) < 1:
+            raise InputError(
+                f"in_features={self.in_features} and out_features={self.out_features} were given; "
+                "both must be at least 1."
+            )
+        if not 0 <= self.depth <= MAX_DEPTH:
+            raise InputError(f"depth={self.depth} was given; a depth is a number of gating bits from 0 to {MAX_DEPTH}.")
+        if self.layer == "dense" and self.depth != 0:
+            raise InputError(
+                f"a dense layer was given depth={self.depth}; a dense layer has no gating bits, use depth=0."
+            )
+        if self.layer == "dense" and self.form != "path":
+            raise InputError(
+                f"a dense layer was given form={self.form!r}; a dense layer has no leaves, use form='path'."
+            )
+        if self.gate not in GATES_OF[self.layer]:
+            allowed = ", ".join(GATES_OF[self.layer])
+            raise InputError(f"gate={self.gate!r} was given to {self.layer}; its gate must be one of {allowed}.")
+
+    @property
+    def nodes(self) -> int:
+        """Rows of the weight table: every node of the tree, or every leaf when collapsed."""
+        leaves: int = 2**self.depth
+        return leaves if self.form == "collapsed" else 2 * leaves - 1
+
+    @property
+    def trees(self) -> int:
+        """Trees that a token walks: one for each input unit where bits are the unit's own, else one."""
+        return self.in_features if self.layer == "tree-unit" else 1
+
+
+@dataclass(frozen=True, slots=True)
+class VisitedNodes:
+    """The nodes that one batch visits.
+
+    tokens: N. levels: distinct nodes visited at level 0..k, so that ``levels[-1]`` counts leaves. Where every input
+    unit has bits of its own, these count distinct (unit, node) pairs.
+    """
+
+    tokens: int
+    levels: tuple[int, ...]
+
+    @property
+    def leaves(self) -> int:
+        """Distinct leaves."""
+        return self.levels[-1]
+
+    @property
+    def below_root(self) -> int:
+        """Distinct nodes without the root (V_n)."""
+        return sum(self.levels[1:])
+
+
+def one_token(spec: LayerSpec) -> VisitedNodes:
+    """The nodes that a single token visits: one a level (for each input unit, where bits are the unit's own)."""
+    return VisitedNodes(1, (spec.trees,) * (spec.depth + 1))
+
+
+def expected_distinct(cells: int, tokens: int) -> float:
+    """The expected number of distinct cells that ``tokens`` uniform draws hit: E (1 - (1 - 1/E)^N)."""
+    if cells == 1:
+        return float(min(tokens, 1))
+    # The same through log1p and expm1, since 1 - 1/E rounds to 1 for a deep level.
+    return -cells * expm1(tokens * log1p(-1.0 / cells))
+
+
+def expected_visited(spec: LayerSpec, tokens: int) -> tuple[float, ...]:
+    """The expected distinct nodes at level 0..k when ``tokens`` uniform bit patterns are drawn."""
+    return tuple(spec.trees * expected_distinct(2**level, tokens) for level in range(spec.depth + 1))
+
+
+def _one_of(name: str, given: str, allowed: tuple[str, ...]) -> None:
+    if given not in allowed:
+        raise InputError(f"{name}={given!r} is not known; it must be one of {', '.join(allowed)}.")

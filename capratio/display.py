@@ -1,0 +1,53 @@
+"""Aligned text tables for a terminal, a log or a pipe: no colour, no box, nothing to install."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+
+def text_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, left: Iterable[str] = ()) -> str:
+    """Rows under their headers, two spaces between columns; without a trailing newline.
+
+    Numbers stand to the right, so that digits line up, and the columns named in ``left`` to the left.
+
+    Args: headers: one a column. rows: one value a column; None shows as ``-``. left: headers of text columns.
+
+    Raises ValueError when a row has another number of values than there are headers.
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
+    for row in cells:
+        if len(row) != len(headers):
+            raise ValueError(f"a row of {len(row)} values was given to a table of {len(headers)} columns.")
+    to_left = set(left)
+    widths = [max(map(_width, column)) for column in zip(headers, *cells, strict=True)]
+    lines = []
+    for row in (list(headers), ["-" * width for width in widths], *cells):
+        padded = [
+            _pad(text, width, left=header in to_left) for text, width, header in zip(row, widths, headers, strict=True)
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    # A newline inside a cell would break the table.
+    return " ".join(str(value).split())
+
+
+def _width(text: str) -> int:
+    """Columns that a terminal gives to a text: combining marks take none, wide characters two."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def _pad(text: str, width: int, *, left: bool) -> str:
+    filling = " " * (width - _width(text))
+    return text + filling if left else filling + text

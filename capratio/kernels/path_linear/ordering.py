@@ -1,0 +1,40 @@
+"""Which order path_linear runs in: the one that is named, or for ``auto`` the one of least roofline time.
+
+``auto`` is decided where the operation runs, since a compiled graph does not know its number of tokens. A gradient
+decides as its forward did, for it has the same sizes.
+"""
+
+from functools import lru_cache
+
+from capratio.cost.order import choose_order
+from capratio.cost.spec import ORDERS, LayerSpec
+from capratio.errors import InputError
+
+AUTO = "auto"
+
+
+def known_order(order: str) -> str:
+    """Return ``order``; raise InputError where it is neither ``auto`` nor one of ``ORDERS``."""
+    if order != AUTO and order not in ORDERS:
+        raise InputError(f"order={order!r} is not known; it must be one of {AUTO}, {', '.join(ORDERS)}.")
+    return order
+
+
+def resolve_order(order: str, tokens: int, in_features: int, out_features: int, depth: int, itemsize: int) -> str:
+    """The order that runs, one of ``ORDERS``.
+
+    Args: order: ``auto`` or one of ``ORDERS``. tokens N, in_features p, out_features q, depth k: counts. itemsize:
+    bytes of an element.
+
+    Raises InputError for another order.
+    """
+    if known_order(order) != AUTO:
+        return order
+    # Without bits there is one node, and every order multiplies by it.
+    return _chosen(tokens, in_features, out_features, depth, itemsize) if depth else ORDERS[0]
+
+
+# Choosing takes about as long as the product of one token, so choices are remembered.
+@lru_cache(maxsize=1024)
+def _chosen(tokens: int, in_features: int, out_features: int, depth: int, itemsize: int) -> str:
+    return choose_order(LayerSpec("tree-shared", in_features, out_features, depth), tokens, itemsize)

@@ -1,0 +1,78 @@
+"""path_linear in plain torch: tokens sorted by leaf; matrices formed for each leaf, or nodes applied level by level."""
+
+import torch
+
+from capratio.kernels.path_linear.ordering import resolve_order
+from capratio.kernels.path_linear.path_matrices import leaf_matrices, prefix_matrices
+from capratio.kernels.path_linear.path_sums import PathSums
+from capratio.kernels.precision import multiply_into, product_dtype, sum_dtype
+from capratio.kernels.routing import TokenGroups, group_by_leaf
+
+
+def path_linear(x: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str) -> torch.Tensor:
+    """y_n = (sum over l of weight[node_l]) x_n: (N, p), (2^(k+1) - 1, q, p), (N, k) -> (N, q)."""
+    return _multiply(x, weight.transpose(1, 2), bits, _resolved(order, weight, bits))
+
+
+def path_linear_input_gradient(
+    grad: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str
+) -> torch.Tensor:
+    """dx_n = (sum over l of weight[node_l])^T dy_n: (N, q), (2^(k+1) - 1, q, p), (N, k) -> (N, p)."""
+    return _multiply(grad, weight, bits, _resolved(order, weight, bits))
+
+
+def path_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, order: str) -> torch.Tensor:
+    """dW[node_l] += dy_n x_n^T for l = 0..k: (N, q), (N, p), (N, k) -> (2^(k+1) - 1, q, p)."""
+    depth = bits.shape[1]
+    total = grad.new_zeros(2 ** (depth + 1) - 1, grad.shape[1], x.shape[1])
+    groups = group_by_leaf(bits)
+    columns = groups.gather(grad).to(product_dtype(grad)).t()
+    inputs = groups.gather(x).to(product_dtype(x))
+    order = _resolved(order, total, bits)
+    if order == "nodes":
+        for level in range(depth + 1):
+            for prefix, tokens in groups.prefixes(depth - level):
+                multiply_into(total[2**level - 1 + prefix], columns[:, tokens], inputs[tokens])
+        return total
+    sums = PathSums(total, depth, carry=order == "prefixes")
+    for leaf, tokens in groups:
+        path = sums.enter(leaf)
+        if order == "prefixes":
+            multiply_into(path[-1], columns[:, tokens], inputs[tokens])
+        else:
+            gradient = torch.mm(columns[:, tokens], inputs[tokens])
+            for node_sum in path:
+                node_sum.add_(gradient)
+    sums.leave()
+    return total
+
+
+def _multiply(x: torch.Tensor, matrices: torch.Tensor, bits: torch.Tensor, order: str) -> torch.Tensor:
+    depth = bits.shape[1]
+    groups = group_by_leaf(bits)
+    inputs = groups.gather(x).to(product_dtype(x))
+    if order == "nodes":
+        return groups.restore(_apply_nodes(inputs, matrices, groups, depth).to(x.dtype))
+    form = leaf_matrices if order == "leaves" else prefix_matrices
+    if len(x) == 1:
+        # One token needs no buffer to gather outputs in.
+        ((matrix, _),) = form(matrices, groups, depth)
+        return torch.mm(inputs, matrix.to(inputs.dtype)).to(x.dtype)
+    outputs = inputs.new_empty(len(x), matrices.shape[2])
+    for matrix, tokens in form(matrices, groups, depth):
+        torch.mm(inputs[tokens], matrix.to(inputs.dtype), out=outputs[tokens])
+    return groups.restore(outputs.to(x.dtype))
+
+
+def _apply_nodes(inputs: torch.Tensor, matrices: torch.Tensor, groups: TokenGroups, depth: int) -> torch.Tensor:
+    total = torch.mm(inputs, matrices[0].to(inputs.dtype)).to(sum_dtype(inputs.dtype))
+    for level in range(1, depth + 1):
+        for prefix, tokens in groups.prefixes(depth - level):
+            matrix = matrices[2**level - 1 + prefix].to(inputs.dtype)
+            total[tokens].add_(torch.mm(inputs[tokens], matrix))
+    return total
+
+
+def _resolved(order: str, weight: torch.Tensor, bits: torch.Tensor) -> str:
+    _, q, p = weight.shape
+    return resolve_order(order, len(bits), p, q, bits.shape[1], weight.itemsize)

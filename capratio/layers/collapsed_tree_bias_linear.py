@@ -1,0 +1,51 @@
+"""The inference form of the tree-bias layer: the path sums are stored, one vector a leaf."""
+
+import torch
+from torch.nn.functional import embedding, linear
+
+from capratio.kernels.routing import leaf_index
+from capratio.layers.gated_layer import GatedLayer
+from capratio.layers.initialization import draw_linear, new_table
+
+
+class CollapsedTreeBiasLinear(GatedLayer):
+    """y = weight x + table[leaf] + bias, where leaf = int(b_1..b_k) of the token's bits, b_1 the most significant.
+
+    ``weight``: (q, p). ``table``: (2^k, q). ``bias``: (q,). Made by ``TreeBiasLinear.collapse()``, or directly. The
+    gate gets no gradient: gradients reach the weight, the visited leaves, the input and the bias.
+
+    Args: as TreeBiasLinear. init: ``dense`` starts the table at zero; ``random`` draws each leaf like nn.Linear's bias;
+    ``empty`` leaves memory as it is.
+
+    Raises InputError as TreeBiasLinear does.
+
+    Source: Cho & Bengio 2014, arXiv 1406.7362, our reading of its O(k q) as a bias.
+    """
+
+    layer = "tree-bias"
+    form = "collapsed"
+
+    def _create(self, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
+        self.weight = new_table((self.out_features, self.in_features), device, dtype)
+        self.table = new_table((self.spec.nodes, self.out_features), device, dtype)
+
+    def _draw(self) -> None:
+        with torch.no_grad():
+            draw_linear(self.weight, self.in_features)
+            if self.init == "random":
+                draw_linear(self.table, self.in_features)
+            else:
+                self.table.zero_()
+
+    def _copy_linear(self, weight: torch.Tensor) -> None:
+        self.weight.copy_(weight)
+        self.table.zero_()
+
+    def _dense(self, x: torch.Tensor) -> torch.Tensor:
+        leaf = torch.zeros(x.shape[:-1], dtype=torch.int64, device=x.device)
+        return linear(x, self.weight, self.bias) + embedding(leaf, self.table)
+
+    def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
+        # One row a token needs no operation of its own: an embedding gathers it, and its gradient adds in a fixed
+        # order.
+        return linear(x, self.weight, self.bias) + embedding(leaf_index(bits), self.table)

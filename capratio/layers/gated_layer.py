@@ -1,0 +1,187 @@
+"""What all tree layers share: sizes, gate, bias, leading shapes, and the way from an input to its rows and bits."""
+
+from abc import ABC, abstractmethod
+from copy import deepcopy
+from typing import ClassVar, Self, TypeVar
+
+import torch
+from torch import nn
+
+from capratio.cost.spec import LayerSpec, VisitedNodes
+from capratio.errors import InputError
+from capratio.layers.gate import Gate
+from capratio.layers.gates import shared_gate, unit_gate
+from capratio.layers.initialization import draw_linear, known_init
+from capratio.layers.input_check import check_input
+from capratio.layers.visiting import visited_nodes
+
+Form = TypeVar("Form", bound="GatedLayer")
+
+
+class GatedLayer(nn.Module, ABC):
+    """A linear layer whose weights are chosen for each token by the bits of a gate.
+
+    A subclass names its ``layer`` and ``form`` (of ``capratio.cost.spec``), says whether input units have ``own_bits``,
+    creates its ``weight``, and computes the outputs of (N, p) rows.
+    """
+
+    layer: ClassVar[str]
+    form: ClassVar[str]
+    own_bits: ClassVar[bool] = False
+
+    gate: Gate
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        depth: int,
+        *,
+        bias: bool = True,
+        gate: str | Gate = "signs",
+        gate_seed: int = 0,
+        init: str = "dense",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        LayerSpec(self.layer, in_features, out_features, depth, self.form)
+        self.in_features = in_features
+        self.out_features = out_features
+        self.depth = depth
+        self.init = known_init(init)
+        make_gate = unit_gate if self.own_bits else shared_gate
+        self.gate = make_gate(gate, in_features, depth, gate_seed, device, dtype)
+        self.spec = LayerSpec(self.layer, in_features, out_features, depth, self.form, bias, self.gate.kind)
+        self._create(device, dtype)
+        if bias:
+            self.bias = nn.Parameter(torch.empty(out_features, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    @abstractmethod
+    def _create(self, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
+        """Create the weight tables, uninitialised."""
+
+    @abstractmethod
+    def _draw(self) -> None:
+        """Draw the weight tables as ``init`` says (``dense`` or ``random``)."""
+
+    @abstractmethod
+    def _copy_linear(self, weight: torch.Tensor) -> None:
+        """Take the weights of a dense layer, (q, p), so that every path computes it."""
+
+    @abstractmethod
+    def _dense(self, x: torch.Tensor) -> torch.Tensor:
+        """The outputs at depth 0, (..., p) -> (..., q), by nn.Linear's own function."""
+
+    @abstractmethod
+    def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
+        """The outputs of (N, p) rows with their bits, bias included: (N, q)."""
+
+    @classmethod
+    def from_linear(cls, linear: nn.Linear, depth: int, *, gate: str | Gate = "signs", gate_seed: int = 0) -> Self:
+        """A layer that computes what a trained dense layer computes, whatever the bits are.
+
+        The dense weights become the root (of a collapsed form: every leaf), deeper nodes are zero. Device, dtype and
+        bias are the dense layer's; its parameters are copied.
+
+        Args: linear: the dense layer. depth k: a count. gate, gate_seed: as the constructor's.
+
+        Raises InputError as the constructor does.
+        """
+        weight, bias = linear.weight, linear.bias
+        layer = cls(
+            linear.in_features,
+            linear.out_features,
+            depth,
+            bias=bias is not None,
+            gate=gate,
+            gate_seed=gate_seed,
+            init="empty",
+            device=weight.device,
+            dtype=weight.dtype,
+        )
+        with torch.no_grad():
+            layer._copy_linear(weight)
+            if layer.bias is not None:
+                layer.bias.copy_(bias)
+        layer.init = "dense"
+        return layer
+
+    def reset_parameters(self) -> None:
+        """Draw the layer's own parameters as ``init`` says; the gate has a reset of its own."""
+        if self.init == "empty":
+            return
+        self._draw()
+        if self.bias is not None:
+            draw_linear(self.bias, self.in_features)
+
+    def bits(self, x: torch.Tensor, gate_input: torch.Tensor | None = None) -> torch.Tensor:
+        """The gating bits of each token: bool (..., k), or (..., p, k) where units have bits of their own.
+
+        Args: x: (..., p). gate_input: (..., h), what the gate reads instead of x.
+
+        Raises InputError for a wrong last dimension, or leading dimensions that differ.
+        """
+        self._check(x, gate_input)
+        return self.gate.bits(x if gate_input is None else gate_input)
+
+    def visited(self, x: torch.Tensor, gate_input: torch.Tensor | None = None) -> VisitedNodes:
+        """The distinct nodes that a batch visits at every level. Args and raises: as ``bits``."""
+        bits = self.bits(x, gate_input)
+        leading = x.shape[:-1]
+        return visited_nodes(bits.reshape(leading.numel(), *bits.shape[len(leading) :]))
+
+    def forward(self, x: torch.Tensor, gate_input: torch.Tensor | None = None) -> torch.Tensor:
+        """The outputs, (..., p) -> (..., q). Args and raises: as ``bits``."""
+        self._check(x, gate_input)
+        if self.depth == 0:
+            return self._dense(x)
+        read = x if gate_input is None else gate_input
+        bits = self.gate.decide(read.reshape(-1, self.gate.features))
+        out = self._rows(x.reshape(-1, self.in_features), bits)
+        return out.view(*x.shape[:-1], self.out_features)
+
+    def extra_repr(self) -> str:
+        """The sizes, as they were given."""
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, depth={self.depth}, "
+            f"bias={self.bias is not None}"
+        )
+
+    def _check(self, x: torch.Tensor, gate_input: torch.Tensor | None) -> None:
+        check_input(x, self.in_features, self.weight.dtype)
+        if gate_input is None:
+            self.gate.check(x)
+            return
+        self.gate.check(gate_input)
+        if gate_input.shape[:-1] != x.shape[:-1]:
+            raise InputError(
+                f"x has shape {tuple(x.shape)} and gate_input {tuple(gate_input.shape)}; all dimensions but the "
+                "last must be the same."
+            )
+
+    def _inference_form(self, cls: type[Form]) -> Form:
+        """An empty layer of the same sizes with this layer's bias, and a copy of its gate."""
+        form = cls(
+            self.in_features,
+            self.out_features,
+            self.depth,
+            bias=self.bias is not None,
+            gate=deepcopy(self.gate),
+            init="empty",
+            device=self.weight.device,
+            dtype=self.weight.dtype,
+        )
+        if form.bias is not None and self.bias is not None:
+            with torch.no_grad():
+                form.bias.copy_(self.bias)
+        form.init = self.init
+        return form.train(self.training)
+
+    def _add_bias(self, out: torch.Tensor) -> torch.Tensor:
+        return out if self.bias is None else out + self.bias

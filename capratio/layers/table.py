@@ -1,0 +1,69 @@
+"""Which class is which layer: the written table, and a builder from a specification."""
+
+import torch
+
+from capratio.cost.spec import LayerSpec
+from capratio.kernels.path_linear import AUTO
+from capratio.layers.collapsed_tree_bias_linear import CollapsedTreeBiasLinear
+from capratio.layers.collapsed_tree_linear import CollapsedTreeLinear
+from capratio.layers.collapsed_unit_tree_linear import CollapsedUnitTreeLinear
+from capratio.layers.dense import Dense
+from capratio.layers.gated_layer import GatedLayer
+from capratio.layers.tree_bias_linear import TreeBiasLinear
+from capratio.layers.tree_gated_linear import TreeGatedLinear
+from capratio.layers.unit_tree_linear import UnitTreeLinear
+
+LAYER_CLASSES: dict[tuple[str, str], type[Dense] | type[GatedLayer]] = {
+    ("dense", "path"): Dense,
+    ("tree-shared", "path"): TreeGatedLinear,
+    ("tree-shared", "collapsed"): CollapsedTreeLinear,
+    ("tree-unit", "path"): UnitTreeLinear,
+    ("tree-unit", "collapsed"): CollapsedUnitTreeLinear,
+    ("tree-bias", "path"): TreeBiasLinear,
+    ("tree-bias", "collapsed"): CollapsedTreeBiasLinear,
+}
+
+
+def build(
+    spec: LayerSpec,
+    *,
+    order: str = AUTO,
+    init: str = "dense",
+    gate_seed: int = 0,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> Dense | GatedLayer:
+    """Build the layer of a specification.
+
+    Args: spec: layer, form, sizes, bias and gate. order: of the path form of shared bits, and not used by others. init:
+    ``dense``, ``random`` or ``empty``, as each layer describes it (a dense layer is always drawn). gate_seed: of the
+    choice of features that give bits.
+
+    Raises InputError as the layer's constructor does.
+    """
+    sizes = spec.in_features, spec.out_features
+    layer = LAYER_CLASSES[spec.layer, spec.form]
+    if issubclass(layer, Dense):
+        return layer(*sizes, spec.bias, device=device, dtype=dtype)
+    if issubclass(layer, TreeGatedLinear):
+        return layer(
+            *sizes,
+            spec.depth,
+            bias=spec.bias,
+            gate=spec.gate,
+            gate_seed=gate_seed,
+            init=init,
+            order=order,
+            device=device,
+            dtype=dtype,
+        )
+    return layer(
+        *sizes,
+        spec.depth,
+        bias=spec.bias,
+        gate=spec.gate,
+        gate_seed=gate_seed,
+        init=init,
+        device=device,
+        dtype=dtype,
+    )

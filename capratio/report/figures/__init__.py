@@ -1,0 +1,1 @@
+"""One file a figure: each says which rows it shows (``select``) and how they are drawn (``draw``)."""

@@ -1,0 +1,56 @@
+"""The page's title and its first sentence: what was measured, where, when."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from capratio.cost.spec import LAYERS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from capratio.records.store import Run
+
+
+def headline_title(machine: Mapping[str, Any]) -> str:
+    """The page's title: what, and on which machine."""
+    return f"Do tree-gated weights cost what they promise on {machine_name(machine)}?"
+
+
+def machine_name(machine: Mapping[str, Any]) -> str:
+    """The machine's accelerator or processor by name, as ``machine.json`` says it."""
+    for name in ("gpu", "cpu_model", "cpu"):
+        value = machine.get(name)
+        if isinstance(value, Mapping):
+            value = value.get("name") or value.get("model")
+        if isinstance(value, str) and value:
+            return value
+    return "a machine without a name"
+
+
+def lead_sentence(run: "Run", frame: "pd.DataFrame") -> str:
+    """What was measured where and when, in one sentence."""
+    layers = sorted(set(frame["layer"]), key=lambda layer: (LAYERS.index(layer) if layer in LAYERS else 9, layer))
+    measured = [record for record in run.records if record.measured]
+    if not measured:
+        cases = len({record.case for record in run.records})
+        return f"None of {cases} cases gave a measurement on {machine_name(run.machine)}."
+    days = sorted({record.started_at[:10] for record in measured})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    counts = sorted({int(count) for count in frame["replicates"]})
+    processes = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    threads = _words(frame, "threads")
+    forms = "in path and collapsed form" if "collapsed" in set(frame["form"]) else "in path form"
+    return (
+        f"{len(frame)} cases of {_listed(layers)} {forms} were measured on "
+        f"{machine_name(run.machine)} with {_listed(threads)} thread{'' if threads == ['1'] else 's'} in "
+        f"{_listed(_words(frame, 'dtype'))} on {_listed(_words(frame, 'input'))} input, {processes} processes a case, "
+        f"on {when}."
+    )
+
+
+def _words(frame: "pd.DataFrame", name: str) -> list[str]:
+    return [str(value) for value in sorted(frame[name].unique())]
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

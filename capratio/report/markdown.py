@@ -1,0 +1,70 @@
+"""The page's twin in Markdown: the verdicts and the main tables, readable in a terminal or a pull request."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from capratio.report.lead import headline_title, lead_sentence
+from capratio.report.method import METHOD
+from capratio.report.summary_table import COLUMNS, cells, summary_rows
+from capratio.report.tables import failed_table, machine_table, verdict_headline, verdict_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from capratio.records.store import Run
+    from capratio.scaling.verdict import Verdict
+
+# What Markdown would read as markup in a cell; a name from outside stays text.
+_MARKUP = str.maketrans(
+    {mark: f"\\{mark}" for mark in "\\`*_[]|#!$~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " "}
+)
+
+
+def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFrame", command: str) -> str:
+    """The report as Markdown: title, lead, verdicts, cases, failures, machine, method, command."""
+    parts = [
+        f"# {_text(headline_title(run.machine))}",
+        _text(lead_sentence(run, frame)),
+        "## Verdicts",
+        verdict_headline(verdicts),
+        _table(
+            ("verdict", "law", "estimate", "promised", "where", "in a sentence"),
+            (
+                (
+                    f"{row.icon} {row.status}",
+                    f"{row.title} {row.group}".strip(),
+                    row.estimate,
+                    row.expected,
+                    row.regime,
+                    f"{row.sentence} {row.advice}".strip(),
+                )
+                for row in verdict_table(verdicts)
+            ),
+        ),
+        "## Cases",
+        _table(tuple(column.heading for column in COLUMNS), (cells(row) for row in summary_rows(frame))),
+    ]
+    failed = failed_table(run.records)
+    if failed:
+        rows = ((row.case, row.status, str(row.replicates), row.reason) for row in failed)
+        parts += ["## Not measured", _table(("case", "ended", "processes", "reason"), rows)]
+    parts += ["## Machine", _table(("what", "value"), machine_table(run.machine)), "## Method and its bias", *METHOD]
+    parts += ["## Make it again", _code(command)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [_line(headings), "|" + " --- |" * len(headings), *(_line(row) for row in rows)]
+    return "\n".join(lines)
+
+
+def _line(cells_: Sequence[str]) -> str:
+    return "| " + " | ".join(_text(cell) for cell in cells_) + " |"
+
+
+def _text(text: str) -> str:
+    return text.translate(_MARKUP)
+
+
+def _code(command: str) -> str:
+    return "\n".join(f"    {line}" for line in command.splitlines())

@@ -1,0 +1,178 @@
+"""A run becomes a folder that can be published: the page, its Markdown twin, the main figure, the data beside them."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import capratio
+from capratio.errors import InputError
+from capratio.records.publish import write_compact
+from capratio.records.store import read_run
+from capratio.records.summary import summarise
+from capratio.report.figures.evidence import Evidence, FigurePlan
+from capratio.report.figures.table import FIGURES
+from capratio.report.frame import tidy
+from capratio.report.lead import headline_title, lead_sentence
+from capratio.report.markdown import markdown_page
+from capratio.report.method import METHOD
+from capratio.report.palette import TONES
+from capratio.report.summary_table import COLUMNS, cells, common_parts, summary_json, summary_rows
+from capratio.report.svg import file_svg, inline_svg
+from capratio.report.tables import failed_table, machine_table, verdict_headline, verdict_table
+from capratio.scaling.judge import judge
+
+if TYPE_CHECKING:
+    from capratio.records.store import Run
+    from capratio.scaling.verdict import Verdict
+
+LARGEST_PAGE_BYTES = 1_500_000
+_KINDS = (
+    ("exact", "Exact laws", "Closed forms, matched point by point, to the integer; the clock has no part in them."),
+    (
+        "fitted",
+        "Fitted laws",
+        "An exponent or ratio with its 95 % interval over processes. A law holds when the whole interval lies inside "
+        "the promise ± margin (shaded), is broken when it lies outside, and is undecided otherwise.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFiles:
+    """What ``write_report`` wrote."""
+
+    index_html: Path
+    markdown: Path
+    records_gz: Path
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnFigure:
+    """A figure as the page's template takes it; ``svg`` is None when the run has no data for it."""
+
+    name: str
+    title: str
+    short: str
+    question: str
+    needs: str
+    svg: Markup | None
+    caption: str
+
+
+def write_report(run_dir: Path, out_dir: Path, command: str) -> ReportFiles:
+    """Write the report of the run in ``run_dir`` into ``out_dir`` (made if missing) and return its files.
+
+    command: the command line that makes the report again, shown on the page.
+
+    Raises InputError for a folder that is no run, a folder that cannot be written, or a page over 1.5 MB.
+    """
+    run = read_run(run_dir)
+    verdicts = tuple(judge(run.records, run.machine))
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        files = _write(run, verdicts, out_dir, command)
+    except OSError as error:
+        raise InputError(
+            f"the report cannot be written to {out_dir} ({error.strerror}); give a folder that can be."
+        ) from None
+    return files
+
+
+def render_page(
+    run: "Run", verdicts: "Sequence[Verdict]", figures: Sequence[DrawnFigure], evidence: Evidence, command: str
+) -> str:
+    """The page as HTML; everything that came from outside is escaped by the template."""
+    environment = Environment(
+        loader=PackageLoader("capratio.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    rows = summary_rows(evidence.frame)
+    common = common_parts(rows)
+    return environment.get_template("page.html.j2").render(
+        title=headline_title(run.machine),
+        lead=lead_sentence(run, evidence.frame),
+        torn=run.torn,
+        headline=verdict_headline(verdicts),
+        kinds=_KINDS,
+        verdicts=verdict_table(verdicts),
+        figures=figures,
+        columns=COLUMNS,
+        cases=[cells(row, common) for row in rows],
+        common=common,
+        failed=failed_table(run.records),
+        machine=machine_table(run.machine),
+        method=METHOD,
+        command=command,
+        has_ceilings=bool(run.ceilings),
+        version=capratio.__version__,
+        summary_json=Markup(summary_json(rows)),
+        style=Markup(_style()),
+        script=Markup(_asset("table.js")),
+    )
+
+
+def draw_figures(
+    evidence: Evidence, plans: Sequence[FigurePlan] = FIGURES
+) -> tuple[list[DrawnFigure], Mapping[str, Any]]:
+    """Every figure as inline SVG in the page's order, and the drawn matplotlib figures by name."""
+    drawn, kept = [], {}
+    for plan in plans:
+        drawing = plan.draw(evidence)
+        svg = None
+        if drawing is not None:
+            svg = Markup(inline_svg(drawing.figure, plan.name, plan.title, f"{plan.question} {drawing.caption}"))
+            kept[plan.name] = drawing.figure
+        caption = "" if drawing is None else drawing.caption
+        drawn.append(
+            DrawnFigure(plan.name, plan.title, plan.title.split(" and ")[0], plan.question, plan.needs, svg, caption)
+        )
+    return drawn, kept
+
+
+def _write(run: "Run", verdicts: "tuple[Verdict, ...]", out_dir: Path, command: str) -> ReportFiles:
+    evidence = Evidence(tidy(summarise(run.records)), verdicts, run.ceilings)
+    figures, kept = draw_figures(evidence)
+    page = render_page(run, verdicts, figures, evidence, command)
+    size = len(page.encode())
+    if size > LARGEST_PAGE_BYTES:
+        raise InputError(
+            f"the page would take {size} bytes for {len(evidence.frame)} cases; at most {LARGEST_PAGE_BYTES} are "
+            "written: report fewer cases, one run a case file."
+        )
+    files = ReportFiles(out_dir / "index.html", out_dir / "index.md", out_dir / "records.jsonl.gz")
+    files.index_html.write_text(page, encoding="utf-8")
+    files.markdown.write_text(markdown_page(run, verdicts, evidence.frame, command), encoding="utf-8")
+    if "capacity" in kept:
+        svg = next(figure.svg for figure in figures if figure.name == "capacity")
+        (out_dir / "capacity.svg").write_text(file_svg(str(svg)), encoding="utf-8")
+        kept["capacity"].savefig(out_dir / "capacity.png", dpi=160)
+    inside = out_dir.resolve() == run.path.resolve()
+    # A published folder that is reported again in place keeps its only copy of the samples untouched.
+    if not inside or (out_dir / "records.jsonl").exists():
+        write_compact(run.records, files.records_gz)
+    for name in ("machine.json", "ceilings.jsonl"):
+        source = run.path / name
+        if source.exists() and not inside:
+            shutil.copyfile(source, out_dir / name)
+    return files
+
+
+def _style() -> str:
+    css = _asset("page.css")
+    for ground in ("light", "dark"):
+        tones = ";".join(f"--{tone.name}:{getattr(tone, ground)}" for tone in TONES)
+        css = css.replace(f"{{{{ {ground} }}}}", f"color-scheme:{ground};{tones}")
+    return css
+
+
+def _asset(name: str) -> str:
+    return (resources.files("capratio.report") / "templates" / name).read_text(encoding="utf-8")

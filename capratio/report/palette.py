@@ -1,0 +1,91 @@
+"""The written table of how each layer looks: one colour and marker a layer, one line style a form, in every figure.
+
+Figures are drawn with the light colours; :mod:`capratio.report.svg` turns each into a CSS variable, which the page sets
+for light, dark and print. The lightness of the layers' colours differs (17, 38, 49, 62 of 100), so that they part in
+grey too.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Dashes = Literal["solid"] | tuple[float, tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """One colour by its CSS variable name, on light and on dark ground."""
+
+    name: str
+    light: str
+    dark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one layer in one form is drawn: tone, marker, dash pattern (matplotlib), hollow marker or filled.
+
+    weight: scales line and marker; a layer drawn early is heavier, so that one drawn upon it with equal numbers does
+    not hide it.
+    """
+
+    tone: Tone
+    marker: str
+    dashes: Dashes
+    hollow: bool
+    weight: float = 1.0
+
+
+PAGE = Tone("page", "#fdfdfb", "#16181b")
+INK = Tone("ink", "#1d1f21", "#e8e8e4")
+MUTED = Tone("muted", "#64676b", "#a2a5a8")
+RULE = Tone("rule", "#e0e0dc", "#33373c")
+
+DENSE = Tone("dense", "#2b2c2e", "#d7d8d9")
+SHARED = Tone("shared", "#0d5aa7", "#6db3f2")
+UNIT = Tone("unit", "#dd7a22", "#f2a65e")
+BIAS = Tone("bias", "#14866d", "#52c9ab")
+# Layers that a user brings, in the order of their names.
+FOREIGN = (Tone("foreign-1", "#8b4a9c", "#d3a1de"), Tone("foreign-2", "#8a7a13", "#d8c75a"))
+
+HOLDS = Tone("holds", "#1a7f4b", "#5fd39a")
+BROKEN = Tone("broken", "#b3261e", "#ff8a80")
+UNDECIDED = Tone("undecided", "#8a6100", "#e5b85c")
+
+TONES = (PAGE, INK, MUTED, RULE, DENSE, SHARED, UNIT, BIAS, *FOREIGN, HOLDS, BROKEN, UNDECIDED)
+
+_SOLID: Dashes = "solid"
+_DASHED = (0.0, (4.0, 2.0))
+_DASHDOT = (0.0, (6.0, 2.0, 1.0, 2.0))
+
+LOOKS = {
+    ("dense", "path"): Look(DENSE, "s", _DASHDOT, False),
+    ("tree-shared", "path"): Look(SHARED, "o", _SOLID, False, 1.7),
+    ("tree-shared", "collapsed"): Look(SHARED, "o", _DASHED, True, 1.7),
+    ("tree-unit", "path"): Look(UNIT, "^", _SOLID, False),
+    ("tree-unit", "collapsed"): Look(UNIT, "^", _DASHED, True),
+    ("tree-bias", "path"): Look(BIAS, "D", _SOLID, False),
+    ("tree-bias", "collapsed"): Look(BIAS, "D", _DASHED, True),
+}
+_FOREIGN_MARKERS = ("v", "P", "X", "<", ">")
+
+
+def series_name(layer: str, form: str) -> str:
+    """The name of a layer in a form, the same in every legend and table (``dense``, ``tree-unit, collapsed``)."""
+    return layer if form == "path" else f"{layer}, {form}"
+
+
+def looks_of(pairs: list[tuple[str, str]]) -> dict[str, Look]:
+    """The look of every (layer, form) pair by its series name, in the table's order, users' layers last by name."""
+    known = {series_name(*pair): look for pair, look in LOOKS.items() if pair in pairs}
+    foreign = sorted({layer for layer, form in pairs if (layer, form) not in LOOKS})
+    own = {
+        series_name(layer, form): Look(
+            FOREIGN[foreign.index(layer) % len(FOREIGN)],
+            _FOREIGN_MARKERS[foreign.index(layer) % len(_FOREIGN_MARKERS)],
+            _SOLID if form == "path" else _DASHED,
+            form != "path",
+        )
+        for layer, form in sorted(set(pairs))
+        if (layer, form) not in LOOKS
+    }
+    return known | own

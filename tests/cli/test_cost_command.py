@@ -1,0 +1,78 @@
+"""``capratio cost`` prints closed forms: a table, or one JSON object a depth."""
+
+import json
+
+import pytest
+
+from capratio.cli.main import run
+
+SIZES = ["--in-features", "3", "--out-features", "5"]
+
+
+def json_rows(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, object]]:
+    """The rows of ``capratio cost … --json``."""
+    assert 0 == run(["cost", *arguments, "--json"])
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_row_counted_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    # p = 3, q = 5, k = 2: 7 nodes of 15 weights and 5 biases; 2·15 FLOP of the product, 2·15 of the two added nodes;
+    # the bias is 5 adds; 2 compares and 3 index steps; a path of 3 nodes and the bias is touched.
+    rows = json_rows(capsys, "tree", *SIZES, "--depth", "2")
+
+    assert 1 == len(rows)
+    expected = {
+        "layer": "tree-shared",
+        "form": "path",
+        "in_features": 3,
+        "out_features": 5,
+        "depth": 2,
+        "parameters": 110,
+        "weight_parameters": 105,
+        "touched_parameters": 50,
+        "product_flop": 30,
+        "overhead_flop": 30,
+        "gating_flop": 0,
+        "bias_flop": 5,
+        "routing_operations": 5,
+        "overhead_flop_per_unit": 10,
+        "capacity_ratio": 3.5,
+    }
+    assert expected == {key: rows[0][key] for key in expected}
+
+
+@pytest.mark.parametrize(
+    "text, expected", [("4", [4]), ("0:3", [0, 1, 2, 3]), ("0:12:4", [0, 4, 8, 12]), ("1:6:3", [1, 4])]
+)
+def test_a_range_of_depths_holds_both_ends(text: str, expected: list[int], capsys: pytest.CaptureFixture[str]) -> None:
+    rows = json_rows(capsys, "tree", *SIZES, "--depth", text)
+
+    assert expected == [row["depth"] for row in rows]
+
+
+def test_options_reach_the_closed_form(capsys: pytest.CaptureFixture[str]) -> None:
+    # Collapsed: 4 leaves of 15 weights, no bias, no overhead; two hyperplanes of 3 weights cost 2·2·3 gating FLOP.
+    (row,) = json_rows(
+        capsys, "tree", *SIZES, "--depth", "2", "--form", "collapsed", "--no-bias", "--gate", "hyperplanes"
+    )
+
+    assert (60, 0, 12, 0) == (row["weight_parameters"], row["overhead_flop"], row["gating_flop"], row["bias_flop"])
+    assert 66 == row["parameters"]
+
+
+def test_the_name_tree_means_tree_shared(capsys: pytest.CaptureFixture[str]) -> None:
+    by_alias = json_rows(capsys, "tree", *SIZES, "--depth", "0:3")
+    by_id = json_rows(capsys, "tree-shared", *SIZES, "--depth", "0:3")
+
+    assert by_id == by_alias
+
+
+def test_the_table_has_a_row_a_depth_under_aligned_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run(["cost", "tree", "--in-features", "512", "--out-features", "512", "--depth", "0:12"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert 3 + 13 == len(lines)
+    assert "tree-shared" in lines[0]
+    assert lines[1].split()[:4] == ["depth", "parameters", "touched", "product"]
+    assert lines[-1].split()[:5] == ["12", "2,147,222,016", "3,408,384", "524,288", "3,145,728"]
+    assert 1 == len({len(line) for line in lines[2:]})

@@ -1,0 +1,136 @@
+"""Every way in which a command line can end has its exit code, and an error is one sentence without a traceback."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import click
+import pytest
+
+from capratio.cli import main
+from capratio.cli.lazy_group import LazyGroup
+from capratio.errors import CapratioError, InputError, NothingMeasuredError
+
+
+def group_of(body: Callable[[], object]) -> LazyGroup:
+    """A group whose only command ``act`` does this."""
+    group = LazyGroup(table={}, name="capratio", help="", params=[])
+    command = click.command("act")(body)
+    group.get_command = lambda ctx, cmd_name: command  # type: ignore[method-assign]
+    return group
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    """A body that raises."""
+
+    def body() -> None:
+        raise error
+
+    return body
+
+
+@pytest.mark.parametrize(
+    "error, code, sentence",
+    [
+        (
+            InputError("the depth 99 was given; give 62 or less."),
+            2,
+            "capratio: the depth 99 was given; give 62 or less.",
+        ),
+        (NothingMeasuredError("3 cases were tried."), 5, "capratio: 3 cases were tried."),
+        (CapratioError("no."), 2, "capratio: no."),
+        (KeyboardInterrupt(), 130, "capratio: interrupted; what was written before stays."),
+        (click.Abort(), 130, "capratio: interrupted; what was written before stays."),
+        (PermissionError(13, "Permission denied", "/x/run"), 2, "capratio: /x/run: Permission denied"),
+        (OSError(28, "No space left on device"), 2, "capratio: No space left on device"),
+        (click.FileError("f", "no such"), 2, "capratio: Could not open file 'f': no such"),
+    ],
+)
+def test_an_error_is_one_sentence_and_its_exit_code(
+    error: BaseException,
+    code: int,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(main, "capratio_group", group_of(raising(error)))
+
+    assert code == main.run(["act"])
+
+    out, err = capsys.readouterr()
+    assert "" == out
+    assert err.startswith(sentence)
+    assert 1 == len(err.splitlines())
+
+
+def test_an_error_in_the_program_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "capratio_group", group_of(raising(ZeroDivisionError("a bug"))))
+
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        main.run(["act"])
+
+
+@pytest.mark.parametrize("answer, code", [(None, 0), (0, 0), (1, 1), (3, 3)])
+def test_what_a_command_returns_is_the_exit_code(answer: object, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "capratio_group", group_of(lambda: answer))
+
+    assert code == main.run(["act"])
+
+
+@pytest.mark.parametrize(
+    "arguments, part",
+    [
+        (["nonsense"], "No such command 'nonsense'"),
+        (["cost"], "Missing"),
+        (["cost", "tree", "--in-features", "0", "--out-features", "4", "--depth", "1"], "0 is not in the range"),
+        (
+            ["cost", "tree", "--in-features", "4", "--out-features", "4", "--depth", "1:2:"],
+            "inclusive range such as 0:12",
+        ),
+        (["cost", "tree", "--in-features", "4", "--out-features", "4", "--depth", "3:1"], "holds no depth"),
+        (["cost", "tree", "--in-features", "4", "--out-features", "4", "--depth", "-1"], "depth=-1 was given"),
+        (["cost", "tree", "--in-features", "4", "--out-features", "4", "--depth", "0:999999999"], "depth=63 was given"),
+        (["cost", "tre", "--in-features", "4", "--out-features", "4", "--depth", "1"], "did you mean 'tree'?"),
+        (["cost", "moe", "--in-features", "4", "--out-features", "4", "--depth", "1"], "use one of dense, tree-shared"),
+        (["export", "run"], "Give --csv FILE or --parquet FILE"),
+        (["sweep"], "Missing argument"),
+        (["verdict", "run", "--strikt"], "No such option"),
+        (["list", "lawyers"], "'lawyers' is not one of"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_2(
+    arguments: list[str], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 2 == main.run(arguments)
+
+    out, err = capsys.readouterr()
+    assert "" == out
+    assert part in err
+    assert "Traceback" not in err
+    assert 1 == len(err.splitlines())
+
+
+def test_no_arguments_show_the_help_on_the_error_stream(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == main.run([])
+
+    out, err = capsys.readouterr()
+    assert "" == out
+    assert "Commands:" in err
+
+
+def test_a_reader_that_goes_away_is_quiet() -> None:
+    sizes = ["--in-features", "8", "--out-features", "8"]
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+
+    with os.fdopen(write_end, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "capratio.cli.main", "cost", "tree-shared", *sizes, "--depth", "0:40"],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+
+    assert (141, "") == (done.returncode, done.stderr)

@@ -1,0 +1,80 @@
+"""``capratio sweep`` hands its files to the plan or the runner and says how it ended."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from capratio.cli.main import run
+
+Stand = Callable[..., None]
+FAILED = ("tree-shared/p8-q8-k1", 2, "timed-out", "it ran longer than 60 s.")
+
+
+@pytest.fixture
+def bundled(stand_in: Stand, tmp_path: Path) -> Path:
+    """The one bundled case file, named quick."""
+    path = tmp_path / "quick.toml"
+    path.write_text("")
+    stand_in("capratio.sweep.case_file", bundled_case_files=lambda: {"quick": path})
+    return path
+
+
+@pytest.mark.parametrize(
+    "measured, failed, skipped, code",
+    [(3, [], 0, 0), (2, [FAILED], 0, 0), (0, [FAILED], 4, 0), (0, [], 4, 0), (0, [FAILED], 0, 5)],
+)
+def test_the_exit_code_is_5_only_when_cases_were_tried_and_none_has_a_record(
+    measured: int,
+    failed: list[tuple[str, int, str, str]],
+    skipped: int,
+    code: int,
+    bundled: Path,
+    stand_in: Stand,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    outcome = SimpleNamespace(measured=measured, failed=failed, skipped=skipped)
+    given: list[object] = []
+
+    def run_sweep(files: list[Path], out: Path, only: str | None, observer: object) -> SimpleNamespace:
+        given.append((files, out, only))
+        return outcome
+
+    stand_in("capratio.sweep.runner", run_sweep=run_sweep)
+
+    assert code == run(["sweep", "quick", "--out", str(tmp_path / "run"), "--only", "tree*"])
+
+    assert [([bundled], tmp_path / "run", "tree*")] == given
+    shown = capsys.readouterr().out
+    assert f"{measured} measured, {skipped} measured before, {len(failed)} without a measurement" in shown
+    assert bool(failed) == ("it ran longer than 60 s." in shown)
+
+
+def test_a_plan_measures_nothing_and_needs_no_folder(
+    bundled: Path, stand_in: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned = [
+        SimpleNamespace(case="dense/p8-q8-k0", replicates=3, estimated_s=2.0, estimated_bytes=1024),
+        SimpleNamespace(case="tree-shared/p8-q8-k1", replicates=3, estimated_s=70.0, estimated_bytes=3 << 20),
+    ]
+    stand_in("capratio.sweep.plan", plan=lambda files, only: planned)
+
+    assert 0 == run(["sweep", "quick", "--plan"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert ["tree-shared/p8-q8-k1", "3", "1", "min", "10", "s", "3.00", "MiB"] == lines[3].split()
+    assert "2 cases, 6 replicates, about 1 min 12 s, at most 3.00 MiB at a time" == lines[-1]
+
+
+def test_without_a_folder_nothing_is_measured(bundled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == run(["sweep", "quick"])
+
+    assert "Missing option '--out'" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_named_with_the_nearest(bundled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == run(["sweep", "quik", "--plan"])
+
+    assert "did you mean 'quick'?" in capsys.readouterr().err

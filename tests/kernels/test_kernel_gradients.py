@@ -1,0 +1,94 @@
+"""Gradients of every hot product, first and second order, against finite differences; and torch's checks of an op."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+
+from capratio.cost.spec import ORDERS
+from capratio.kernels.hyperplane_bits import hyperplane_bits
+from capratio.kernels.leaf_linear import leaf_linear, leaf_linear_input_gradient, leaf_linear_weight_gradient
+from capratio.kernels.path_bias import path_bias, path_bias_table_gradient
+from capratio.kernels.path_linear import path_linear, path_linear_input_gradient, path_linear_weight_gradient
+from capratio.kernels.unit_lookup import unit_lookup, unit_lookup_input_gradient, unit_lookup_weight_gradient
+
+DEPTH, IN, OUT = 2, 3, 2
+NODES = 2 ** (DEPTH + 1) - 1
+
+
+def real(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+
+
+def whole(rows: int, *shape: int) -> torch.Tensor:
+    return torch.randint(0, rows, shape, generator=torch.Generator().manual_seed(9))
+
+
+def operations(tokens: int) -> dict[str, tuple[Callable[..., torch.Tensor], tuple[Any, ...]]]:
+    """Every differentiable operation with arguments of a few tokens."""
+    x, grad, weight = real(tokens, IN, seed=1), real(tokens, OUT, seed=2), real(NODES, OUT, IN, seed=3)
+    node, leaf, bits = whole(NODES, tokens), whole(2**DEPTH, tokens), whole(2, tokens, DEPTH).bool()
+    table, unit_node = real(8, OUT, seed=4), whole(8, tokens, IN, 2)
+    cases: dict[str, tuple[Callable[..., torch.Tensor], tuple[Any, ...]]] = {
+        "leaf_linear": (leaf_linear, (x, weight, node)),
+        "leaf_linear_input_gradient": (leaf_linear_input_gradient, (grad, weight, node)),
+        "leaf_linear_weight_gradient": (leaf_linear_weight_gradient, (grad, x, node, NODES)),
+        "unit_lookup": (unit_lookup, (x, table, unit_node)),
+        "unit_lookup_input_gradient": (unit_lookup_input_gradient, (grad, table, unit_node)),
+        "unit_lookup_weight_gradient": (unit_lookup_weight_gradient, (grad, x, unit_node, 8)),
+        "path_bias": (path_bias, (grad, real(NODES, OUT, seed=5), leaf, DEPTH)),
+        "path_bias_table_gradient": (path_bias_table_gradient, (grad, leaf, DEPTH)),
+    }
+    for order in ORDERS:
+        cases[f"path_linear[{order}]"] = (path_linear, (x, weight, bits, order))
+        cases[f"path_linear_input_gradient[{order}]"] = (path_linear_input_gradient, (grad, weight, bits, order))
+        cases[f"path_linear_weight_gradient[{order}]"] = (path_linear_weight_gradient, (grad, x, bits, order))
+    return cases
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 4])
+@pytest.mark.parametrize("name", operations(1))
+def test_gradients_equal_finite_differences(name: str, tokens: int) -> None:
+    operation, arguments = operations(tokens)[name]
+
+    assert gradcheck(operation, arguments)
+
+
+@pytest.mark.parametrize("name", operations(1))
+def test_second_gradients_equal_finite_differences(name: str) -> None:
+    operation, arguments = operations(3)[name]
+
+    assert gradgradcheck(operation, arguments)
+
+
+def test_only_the_gradients_that_are_needed_are_computed(aten_count: Any) -> None:
+    operation, (x, weight, node) = operations(4)["leaf_linear"]
+
+    out = operation(x.detach(), weight, node)
+    with aten_count() as count:
+        torch.autograd.backward(out, torch.ones_like(out))
+
+    assert {"capratio::leaf_linear_weight_gradient"} == count.own
+
+
+@pytest.mark.parametrize("name", operations(1))
+def test_torch_finds_schema_fake_kernel_and_autograd_of_each_operation_consistent(name: str) -> None:
+    _, arguments = operations(4)[name]
+    overload = getattr(torch.ops.capratio, name.split("[")[0]).default
+
+    tests = ("test_schema", "test_autograd_registration", "test_faketensor")
+
+    torch.library.opcheck(overload, arguments, test_utils=tests)
+
+
+def test_bits_of_hyperplanes_have_no_gradient() -> None:
+    bits = hyperplane_bits(real(3, IN, seed=1), real(2, IN, seed=2))
+
+    assert not bits.requires_grad
+    torch.library.opcheck(
+        torch.ops.capratio.hyperplane_bits.default,
+        (real(3, IN, seed=1).detach(), real(2, IN, seed=2).detach()),
+        test_utils=("test_schema", "test_faketensor"),
+    )
