@@ -24,7 +24,8 @@ def verdict(run: Path, strict: bool) -> int:
     from capratio.report.tables import verdict_headline, verdict_table
     from capratio.scaling.judge import judge
 
-    verdicts = judge(read_run(run).records)
+    read = read_run(run)
+    verdicts = judge(read.records, read.machine)
     rows = verdict_table(verdicts)
     headers = ["", "verdict", "claim", "group", "quantity", "estimate", "expected"]
     cells = [(row.icon, row.status, row.claim, row.group, row.quantity, row.estimate, row.expected) for row in rows]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 
 from capratio.errors import InputError
 from capratio.records.converters import CONVERTERS, Converter, upgrade
@@ -20,7 +20,7 @@ def encode(record: Record) -> str:
     Raises InputError for a record that cannot be read back: a NaN, an integer over 64 bits, a status that does not fit.
     """
     try:
-        line = json.dumps(_plain(asdict(record)), sort_keys=True, allow_nan=False, separators=(",", ":"))
+        line = json.dumps(_plain(record), sort_keys=True, allow_nan=False, separators=(",", ":"))
     except (ValueError, TypeError) as error:
         raise InputError(f"the record of {record.case!r} has no JSON form ({error}).") from None
     decode(line)
@@ -39,9 +39,13 @@ def decode(line: str, converters: Mapping[int, Converter] = CONVERTERS, newest: 
 
 
 def _plain(value: object) -> object:
-    """JSON's own types, with keys as ``typed.key_of`` names them and text as valid Unicode."""
+    """JSON's own types, with fields named as ``typed.key_of`` says and text as valid Unicode."""
+    if is_dataclass(value):
+        return {key_of(field.name): _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
-        return {key_of(key): _plain(item) for key, item in value.items()}
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     if isinstance(value, str) and not value.isascii():
         return value.encode("utf-8", "replace").decode("utf-8")
     return value
@@ -54,9 +58,9 @@ def _check(record: Record) -> None:
     if record.measured and (record.timing is None or not record.timing.samples_s):
         raise InputError("the field timing has no samples, and status says measured; a measurement has at least one.")
     if not record.measured and record.timing is not None:
-        raise InputError(f"the field timing is given, and status says {record.status}; only a measured record has times.")
+        raise InputError(f"the field timing is given, and status says {record.status}; only a measurement has times.")
     if not record.measured and not record.reason:
-        raise InputError(f"the field reason is empty, and status says {record.status}; a missing measurement has a reason.")
+        raise InputError(f"the field reason is empty, and status says {record.status}; a record without times has one.")
     if record.timing is not None and min(record.timing.samples_s) <= 0:
         raise InputError("the field timing.samples_s holds a time that is not positive; a clock went wrong.")
     if record.limit is not None and record.limit.limit_s <= 0:

@@ -8,7 +8,7 @@ from capratio.records.record import SCHEMA
 Converter = Callable[[dict[str, object]], dict[str, object]]
 
 CONVERTERS: Mapping[int, Converter] = {}
-"""Schema n → the function that turns a parsed record of schema n into one of schema n + 1 (``schema`` is set for it)."""
+"""Schema n → the function that turns a parsed record of it into one of schema n + 1 (``schema`` is set for it)."""
 
 
 def readable_schemas(converters: Mapping[int, Converter] = CONVERTERS, newest: int = SCHEMA) -> tuple[int, ...]:
@@ -32,7 +32,7 @@ def upgrade(
     readable = readable_schemas(converters, newest)
     if schema not in readable:
         versions = ", ".join(map(str, readable))
-        mend = "install a newer capratio" if schema > newest else "measure again, or read it with the capratio that wrote it"
+        mend = "install a newer capratio" if schema > newest else "read it with the capratio that wrote it"
         raise InputError(f"a record of schema {schema} was given; this capratio reads schema {versions}: {mend}.")
     for step in range(schema, newest):
         raw = {**converters[step](dict(raw)), "schema": step + 1}

@@ -11,10 +11,10 @@ STATUSES = ("measured", "refused", "out-of-memory", "timed-out", "crashed", "wro
 class Point:
     """Where in the space of cases a record lies.
 
-    layer: an id, or ``package.module:Class`` of a user's layer. form, order, gate: as in ``capratio.cost``; ``order``
-    is the order that ran. options: other options of the layer. in_features, out_features, depth, tokens: counts.
-    pass_: ``forward``, ``decode`` or ``train``. cache: ``warm`` or ``cold``. input, routing: names of ``capratio.inputs``.
-    backend: the one that ran. threads: intra-op threads.
+    layer: an id, or ``package.module:Class`` of a user's layer. form, order, gate: as in ``capratio.cost``;
+    ``order`` is the order that ran. options: other options of the layer. in_features, out_features, depth, tokens:
+    counts. pass_: ``forward``, ``decode`` or ``train``. cache: ``warm`` or ``cold``. input, routing: names of
+    ``capratio.inputs``. backend: the one that ran. threads: intra-op threads.
     """
 
     layer: str
@@ -41,13 +41,14 @@ class Point:
 class Exact:
     """Integers that a closed form promises and the measurement counted.
 
-    flop, promised_flop: executed FLOP by class (product, overhead, gating, bias, padded), counted while the case ran and
-    from the closed form for the nodes that were visited; ``promised_flop`` is None for a layer without a closed form.
-    law_flop: FLOP by class of one token in the paper's accounting. routing_operations: executed compares, sort steps and
-    index arithmetic. parameters: all; weight_parameters: the weight table alone; touched_parameters: those that the
-    visited nodes hold. expected_touched_parameters: the same under uniform routing, a float.
-    compulsory_bytes: what must cross the memory interface once. op_bytes: what the operations read and wrote.
-    visited_levels: distinct nodes at level 0..k. expected_visited_levels: under uniform routing, floats.
+    flop, promised_flop: executed FLOP by class (product, overhead, gating, bias, padded), counted while the case
+    ran and from the closed form for the nodes that were visited; ``promised_flop`` is None for a layer without a
+    closed form. law_flop: FLOP by class of one token in the paper's accounting. routing_operations: executed
+    compares, sort steps and index arithmetic. parameters: all; weight_parameters: the weight table alone;
+    touched_parameters: those that the visited nodes hold. expected_touched_parameters: the same under uniform
+    routing, a float. compulsory_bytes: what must cross the memory interface once. op_bytes: what the operations
+    read and wrote. visited_levels: distinct nodes at level 0..k. sampled_levels: the same over the tokens of all
+    samples together (a ``decode`` sample is one token). expected_visited_levels: under uniform routing, floats.
     capacity_ratio: weight parameters per FLOP over dense; capacity_ratio_all: with bias, gate and gating in.
     flop_is_lower_bound: an operation without a formula ran (user's layers only); unknown_operations names them.
     """
@@ -66,6 +67,7 @@ class Exact:
     expected_visited_levels: tuple[float, ...] | None
     capacity_ratio: float | None
     capacity_ratio_all: float | None
+    sampled_levels: tuple[int, ...] | None = None
     flop_is_lower_bound: bool = False
     unknown_operations: tuple[str, ...] = ()
 
@@ -74,9 +76,9 @@ class Exact:
 class Timing:
     """Latency samples of one process, in time order, none removed.
 
-    samples_s: seconds of each timed call. warmup_calls: untimed calls before. discarded_calls: throttled samples thrown away
-    (CUDA only). stopped_because: ``noise``, ``count`` or ``time``. started_s: seconds since the run began.
-    device_samples_s: device time of each sample on CUDA, else None.
+    samples_s: seconds of each timed call. warmup_calls: untimed calls before. discarded_calls: throttled samples
+    thrown away (CUDA only). stopped_because: ``noise``, ``count`` or ``time``. started_s: seconds since the run
+    began. device_samples_s: device time of each sample on CUDA, else None.
     """
 
     samples_s: tuple[float, ...]
@@ -91,9 +93,9 @@ class Timing:
 class Memory:
     """Named memory numbers, never mixed; a number that this device has not is None.
 
-    state_bytes: what the layer's parameters and buffers hold. allocated_peak_bytes: peak of torch's allocator during one
-    call, minus its start. reserved_peak_bytes: torch's CUDA pool. device_used_peak_bytes: NVML. resident_peak_bytes: peak
-    resident set of the process minus the same process before the layer was built (CPU).
+    state_bytes: what the layer's parameters and buffers hold. allocated_peak_bytes: peak of torch's allocator
+    during one call, minus its start. reserved_peak_bytes: torch's CUDA pool. device_used_peak_bytes: NVML.
+    resident_peak_bytes: peak resident set of the process minus the same process before the layer was built (CPU).
     absent: why a number is None, by its name.
     """
 
@@ -136,9 +138,10 @@ class Energy:
 class Record:
     """One replicate of one case.
 
-    case: its id. replicate: 0, 1, … block: the position of its process in the run. suite, group: the case file and the
-    named group in it. claims: the claims that this case serves. status: one of ``STATUSES``; reason: one sentence when not
-    ``measured``. started_at: ISO time, UTC. commit: the source's, or None. loadavg: one-minute load when it began.
+    case: its id. replicate: 0, 1, … block: the position of its process in the run. suite, group: the case file and
+    the named group in it. claims: the claims that this case serves. status: one of ``STATUSES``; reason: one
+    sentence when not ``measured``. started_at: ISO time, UTC. commit: the source's, or None. loadavg: one-minute
+    load when it began.
     """
 
     case: str

@@ -16,8 +16,8 @@ _INT64_DIGITS = 20
 def parse_object(text: str) -> dict[str, object]:
     """Return the JSON object that ``text`` holds, strictly.
 
-    NaN, Infinity, numbers that overflow a float or a signed 64-bit integer, keys given twice, broken Unicode and nesting
-    deeper than ``MAX_DEPTH`` are refused.
+    NaN, Infinity, numbers that overflow a float or a signed 64-bit integer, keys given twice, broken Unicode and
+    nesting deeper than ``MAX_DEPTH`` are refused.
 
     Raises InputError with one sentence that says what was found.
     """
@@ -52,7 +52,7 @@ def _constant(text: str) -> NoReturn:
 def _float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise InputError(f"the number {text[:40]} was given; it overflows a float, and only finite numbers are records.")
+        raise InputError(f"the number {text[:40]} was given; it overflows a float; records have finite numbers.")
     return value
 
 

@@ -4,7 +4,7 @@ import types
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from capratio.errors import InputError
 from capratio.records.strict_json import kind
@@ -12,9 +12,10 @@ from capratio.records.strict_json import kind
 TYPE_NAMES = {str: "a string", int: "an integer", float: "a number", bool: "a boolean", type(None): "null"}
 
 Parser = Callable[[object, str], Any]
+T = TypeVar("T")
 
 
-def build[T](cls: type[T], value: object, path: str = "") -> T:
+def build(cls: type[T], value: object, path: str = "") -> T:
     """Return the ``cls`` that a parsed JSON object describes; ``path`` names the object in messages.
 
     Annotations that are understood: str, int, float (an integer is taken for it), bool, None, unions of one of these
@@ -23,7 +24,8 @@ def build[T](cls: type[T], value: object, path: str = "") -> T:
 
     Raises InputError that names the field: a wrong type, an unknown key, a missing key without a default.
     """
-    made: T = _dataclass_parser(cls)(value, path)
+    described: Any = cls
+    made: T = _dataclass_parser(described)(value, path)
     return made
 
 
@@ -45,7 +47,7 @@ def _dataclass_parser(cls: type) -> Parser:
         for key in value:
             if key not in parsers:
                 where = f"in {path}" if path else "in the record"
-                raise InputError(f"the key {key!r} {where} is not known; it may come from a newer capratio or another tool.")
+                raise InputError(f"the key {key!r} {where} is not known; a newer capratio or another tool wrote it.")
         for key in required:
             if key not in value:
                 raise InputError(f"the field {_join(path, key)} is missing.")
@@ -54,7 +56,7 @@ def _dataclass_parser(cls: type) -> Parser:
     return parse
 
 
-def _parser(hint: Any) -> Parser:  # noqa: ANN401 - an annotation has no narrower type
+def _parser(hint: Any) -> Parser:
     if is_dataclass(hint) and isinstance(hint, type):
         return _dataclass_parser(hint)
     if hint in TYPE_NAMES:

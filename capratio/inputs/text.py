@@ -1,0 +1,59 @@
+"""Rows of real text: windows of bytes of the Python standard library's own source, which every installation has."""
+
+import functools
+import os
+import sysconfig
+from pathlib import Path
+
+import torch
+
+from capratio.errors import InputError
+from capratio.inputs.corpus import Corpus, corpus_of
+from capratio.inputs.stream import random_stream
+
+# Folders that an installation may lack or fill with other people's code: the corpus is the library alone.
+LEFT_OUT = frozenset({"site-packages", "dist-packages", "test", "tests", "__pycache__", "idlelib", "ensurepip"})
+
+
+def source_files(root: Path) -> list[Path]:
+    """The Python files under a folder, without those in folders that are LEFT_OUT, sorted by their relative path."""
+    found: list[Path] = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in LEFT_OUT]
+        found += [Path(folder, name) for name in names if name.endswith(".py")]
+    # Sorted by name, not as the file system lists them: the same files give the same corpus.
+    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
+
+
+def read_source(root: Path) -> Corpus:
+    """The Python files under a folder, one after the other.
+
+    Raises InputError where a file cannot be read or there is nothing to read.
+    """
+    content = bytearray()
+    try:
+        for path in source_files(root):
+            content += path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"the input 'text' is the Python source under {root}, which cannot be read ({error}); "
+            f"mend the installation, or use input = 'gaussian'."
+        ) from error
+    return corpus_of("text", content)
+
+
+@functools.cache
+def text_corpus() -> Corpus:
+    """The standard library's source, read once a process.
+
+    Raises InputError where this Python has no source on disk.
+    """
+    return read_source(Path(sysconfig.get_path("stdlib")))
+
+
+def text_rows(tokens: int, features: int, seed: int) -> torch.Tensor:
+    """Windows of ``features`` bytes of source at random places, centred and scaled, float64 (tokens, features).
+
+    Raises InputError where the source cannot be read or is shorter than a window.
+    """
+    return text_corpus().random_windows(tokens, features, random_stream("text", seed))

@@ -1,0 +1,168 @@
+"""The fit y = c0 + a·x^b with an interval for b: a profile over b, with least squares for c0 and a at each b."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from capratio.scaling.bootstrap import Floats, draw_all, interval, location
+from capratio.scaling.margins import Margins
+from capratio.scaling.spread import standard_errors
+
+# What c0 may be: anything, at least 0, or 0 (an anchored floor is subtracted first).
+Floor = Literal["free", "not negative", "zero"]
+
+# Between grid points a parabola finds the least residual, so that the step does not show.
+_STEP = 0.02
+# Gauss-Newton on the logarithm settles to 1e-6 within these from the points themselves.
+_ROUNDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PowerFit:
+    """A fitted power law.
+
+    exponent, low, high: b and its interval. floor: c0, in the unit of y. scale: a, unit of y over x^b.
+    """
+
+    exponent: float
+    low: float
+    high: float
+    floor: float
+    scale: float
+
+    def at(self, x: Floats) -> Floats:
+        """c0 + a·x^b."""
+        return np.asarray(self.floor + self.scale * x**self.exponent)
+
+
+def fit_difference(
+    x: Floats, values: Sequence[Floats], levels: Floats, margins: Margins, rng: np.random.Generator
+) -> PowerFit:
+    """Fit paired differences: weighted least squares on the linear scale, the floor free and anchored by nothing.
+
+    A size weighs 1 / s², s its standard error from the spread between processes. A difference may be negative, which a
+    logarithm cannot take; sizes below resolution stay in with their small weight, since leaving them out would keep the
+    large ones among them.
+
+    Args: x: sizes (n,), positive. values: for each size the difference of each process, seconds. levels: (n,) what the
+    difference was taken from, seconds; its noise is in proportion to it.
+    """
+    weights = 1.0 / standard_errors(values, levels) ** 2
+    estimates = np.stack([location(each) for each in values])
+    drawn = draw_all(values, margins.bootstrap_draws, rng)
+    # The weights are the measurement's, the same for every draw.
+    exponents = _exponents(x, np.vstack([estimates, drawn]), weights, margins, "free")
+    return _finished(x, estimates, weights, exponents, margins, "free", 0.0)
+
+
+def fit_total(
+    x: Floats, values: Sequence[Floats], margins: Margins, rng: np.random.Generator, anchor: float | None = None
+) -> PowerFit:
+    """Fit totals: least squares of log y - log(c0 + a·x^b), with c0 not negative, or anchored.
+
+    At each b, c0 and a take Gauss-Newton rounds: with r = log y - log ŷ, the working value ŷ (1 + r) is fitted by least
+    squares of weights 1 / ŷ². Draws lie within the noise of the estimate, and take one round from its curve.
+
+    Args: x: sizes (n,), positive. values: for each size the total of each process, positive. anchor: c0 as measured on
+    an empty layer, in the unit of y; None fits it.
+    """
+    kind: Floor = "not negative" if anchor is None else "zero"
+    below = anchor or 0.0
+    logs = [np.log(each) for each in values]
+    target = np.stack([location(each) for each in logs])
+    curve = np.exp(target)
+    for _ in range(_ROUNDS):
+        working, weights = _working(target, curve, below)
+        exponents = _exponents(x, working[None, :], weights, margins, kind)
+        curve = _finished(x, working, weights, exponents, margins, kind, below).at(x)
+    drawn = draw_all(logs, margins.bootstrap_draws, rng)
+    working, weights = _working(np.vstack([target, drawn]), curve, below)
+    exponents = _exponents(x, working, weights, margins, kind)
+    return _finished(x, working[0], weights, exponents, margins, kind, below)
+
+
+def plain_slope(x: Floats, y: Floats) -> float:
+    """The slope of log y over log x by least squares: what a fit that knows no floor would say."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def _working(target: Floats, curve: Floats, below: float) -> tuple[Floats, Floats]:
+    # Beyond a factor of e the logarithm is too far from straight for one step.
+    residual = np.clip(target - np.log(curve), -1.0, 1.0)
+    return curve * (1.0 + residual) - below, 1.0 / curve**2
+
+
+def _exponents(x: Floats, y: Floats, weights: Floats, margins: Margins, floor: Floor) -> Floats:
+    """The b of least residual for each row of y (draws, n).
+
+    Beside the constant, h_b(x) = (x^b - 1) / b spans what x^b spans, and is log x at b = 0. Only growth is fitted: for a
+    row that falls, every b is as good as a constant, and the smallest is taken.
+    """
+    lowest = margins.smallest_exponent if floor == "free" else _STEP
+    grid = np.arange(lowest, margins.largest_exponent + _STEP / 2, _STEP)
+    scaled, weights = x / _middle(x), weights / weights.sum()
+    powers = scaled ** grid[:, None]
+    if floor == "zero":
+        explained = _through_origin(powers, y, weights)
+    else:
+        basis = _basis(scaled, grid)
+        centres, means = basis @ weights, y @ weights
+        centred = basis - centres[:, None]
+        spread = (centred**2) @ weights
+        slope = ((y - means[:, None]) * weights) @ centred.T / spread
+        # The residual is Σ w y² less these; Σ w y² is the same at every b.
+        explained = means[:, None] ** 2 + np.where(slope > 0, slope**2 * spread, 0.0)
+        if floor == "not negative":
+            # y = α + s·h_b has c0 = α - s / b; where that is negative, the best that is allowed has c0 = 0.
+            negative = means[:, None] - slope * (centres + 1.0 / grid) < 0
+            explained = np.where(negative, _through_origin(powers, y, weights), explained)
+    return _refined(grid, explained)
+
+
+def _middle(x: Floats) -> float:
+    return float(np.exp(np.mean(np.log(x))))
+
+
+def _basis(scaled: Floats, grid: Floats) -> Floats:
+    logs = np.log(scaled)
+    exponents = grid[:, None]
+    near_zero = np.abs(exponents) < _STEP / 2
+    safe = np.where(near_zero, 1.0, exponents)
+    return np.asarray(np.where(near_zero, logs, np.expm1(safe * logs) / safe))
+
+
+def _through_origin(powers: Floats, y: Floats, weights: Floats) -> Floats:
+    return np.asarray(((y * weights) @ powers.T).clip(min=0.0) ** 2 / ((powers**2) @ weights))
+
+
+def _refined(grid: Floats, explained: Floats) -> Floats:
+    """The top of the parabola through the best grid point and its neighbours, for each row of (draws, grid)."""
+    best = np.argmax(explained, axis=1)
+    inside = np.clip(best, 1, len(grid) - 2)
+    rows = np.arange(len(best))
+    left, middle, right = (explained[rows, inside + step] for step in (-1, 0, 1))
+    bend = left - 2.0 * middle + right
+    shift = np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, -1.0), 0.0)
+    at_edge = best != inside
+    return np.asarray(grid[best] + np.where(at_edge, 0.0, _STEP * np.clip(shift, -1.0, 1.0)))
+
+
+def _finished(
+    x: Floats, y: Floats, weights: Floats, exponents: Floats, margins: Margins, floor: Floor, below: float
+) -> PowerFit:
+    """The fit at the first of the exponents, the interval from the others."""
+    exponent, middle = float(exponents[0]), _middle(x)
+    powers = (x / middle) ** exponent
+    weights = weights / weights.sum()
+    mean_power, mean = float(powers @ weights), float(y @ weights)
+    centred = powers - mean_power
+    spread = float(centred**2 @ weights)
+    slope = float((y - mean) * weights @ centred) / spread if spread > 0 else 0.0
+    c0 = mean - slope * mean_power
+    if floor == "zero" or (floor == "not negative" and c0 < 0):
+        c0, slope = 0.0, float(y * weights @ powers / (powers**2 @ weights))
+    drawn = exponents[1:] if len(exponents) > 1 else exponents
+    low, high = interval(drawn, margins.confidence)
+    return PowerFit(exponent, float(low), float(high), below + c0, slope / middle**exponent)

@@ -1,0 +1,1 @@
+"""Which points are measured: case files, the isolated worker, verification, resume."""

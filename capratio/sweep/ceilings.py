@@ -1,0 +1,97 @@
+"""The ceilings of a run: measured at its start and every ten minutes, and the limit of a record under them."""
+
+import json
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+
+from capratio.cost import Ceilings, limit
+from capratio.errors import NothingMeasuredError
+from capratio.records.record import Limit, Record
+from capratio.records.store import append_ceilings
+from capratio.sweep.process import run_process
+
+# Often enough to follow a shared machine, seldom enough to cost under 2 % of a run.
+REFRESH_S = 600.0
+TIME_BUDGET_S = 5.0
+SILENCE_LIMIT_S = 180.0
+
+
+@dataclass(slots=True)
+class RunCeilings:
+    """Ceilings for each number of threads, each no older than ten minutes when it is read.
+
+    out: the run's folder. dtypes: names for which a product rate is measured. run_started_s: Unix time.
+    """
+
+    out: Path
+    dtypes: tuple[str, ...]
+    run_started_s: float
+    _latest: dict[int, Ceilings] = field(default_factory=dict)
+
+    def current(self, threads: int) -> Ceilings:
+        """Ceilings of at most ten minutes of age; measured now where there are none."""
+        known = self._latest.get(threads)
+        if known is None or self._now_s() - known.measured_at_s > REFRESH_S:
+            return self.measure(threads)
+        return known
+
+    def measure(self, threads: int) -> Ceilings:
+        """Measure the ceilings in a process of their own and append them to the run."""
+        asked = {
+            "threads": threads,
+            "dtypes": self.dtypes,
+            "time_budget_s": TIME_BUDGET_S,
+            "measured_at_s": self._now_s(),
+        }
+        for event in run_process("capratio.sweep.ceilings_worker", json.dumps(asked), threads, SILENCE_LIMIT_S):
+            if isinstance(event, dict):
+                ceilings = Ceilings.from_dict(event["ceilings"])
+                append_ceilings(self.out, ceilings.to_dict())
+                self._latest[threads] = ceilings
+                return ceilings
+            raise NothingMeasuredError(f"the machine's ceilings could not be measured: {event.reason}")
+        raise NothingMeasuredError("the machine's ceilings could not be measured: their process said nothing.")
+
+    def _now_s(self) -> float:
+        return time.time() - self.run_started_s
+
+
+def with_limit(record: Record, ceilings: RunCeilings) -> Record:
+    """The record with its roofline; above its own roof its ceilings are measured again, and if it stays it is an error.
+
+    A record faster than the machine's limit by more than the ceilings' own spread shows an error in a formula, so it is
+    kept without its time, as ``wrong``.
+    """
+    if record.exact is None or record.timing is None or record.exact.compulsory_bytes is None:
+        return record
+    if record.point.device != "cpu":
+        return record
+    limited = replace(record, limit=_limit(record, ceilings.current(record.point.threads)))
+    if not above_roof(limited):
+        return limited
+    limited = replace(record, limit=_limit(record, ceilings.measure(record.point.threads)))
+    if not above_roof(limited) or limited.limit is None:
+        return limited
+    latency_s = median(record.timing.samples_s)
+    reason = (
+        f"its median of {latency_s:.3g} s lies under the machine's limit of {limited.limit.limit_s:.3g} s by more than "
+        f"the ceilings' spread of {limited.limit.ceilings_spread:.0%}; a formula of FLOP or bytes is wrong."
+    )
+    return replace(limited, status="wrong", reason=reason, timing=None)
+
+
+def above_roof(record: Record) -> bool:
+    """Whether a record is faster than its limit by more than the ceilings' own spread."""
+    if record.limit is None or record.timing is None:
+        return False
+    return median(record.timing.samples_s) * (1.0 + record.limit.ceilings_spread) < record.limit.limit_s
+
+
+def _limit(record: Record, ceilings: Ceilings) -> Limit:
+    exact, point = record.exact, record.point
+    assert exact is not None
+    assert exact.compulsory_bytes is not None
+    roof = limit(ceilings, sum(exact.flop.values()), exact.compulsory_bytes, point.cache, point.dtype)
+    return Limit(roof.limit_s, roof.bound, roof.bandwidth_bytes_per_s, roof.flop_per_s, ceilings.spread)

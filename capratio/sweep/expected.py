@@ -1,0 +1,51 @@
+"""Answers counted by hand in a case file, held against the closed forms before anything is measured."""
+
+from typing import Any
+
+from capratio.cost import closed_form
+from capratio.cost.spec import LayerSpec
+from capratio.errors import InputError
+from capratio.sweep.names import check_keys
+
+SELECTORS = ("layer", "form", "in_features", "out_features", "depth")
+QUANTITIES = (
+    "parameters",
+    "weight_parameters",
+    "touched_parameters",
+    "product_flop",
+    "overhead_flop",
+    "gating_flop",
+    "bias_flop",
+    "routing_operations",
+    "overhead_flop_per_unit",
+)
+
+
+def check_expected(expected: object, specs: list[LayerSpec], where: str) -> None:
+    """Hold each hand-counted answer against the closed form of every case that it selects.
+
+    Raises InputError where an answer selects no case, names no quantity, or differs from the closed form.
+    """
+    if not isinstance(expected, list):
+        raise InputError(f"{where}: expected is {expected!r}; give [[cases.expected]] tables.")
+    for answer in expected:
+        check_keys(answer, (*SELECTORS, *QUANTITIES), f"{where}: expected")
+        selected = [spec for spec in dict.fromkeys(specs) if _selects(answer, spec)]
+        counted = [key for key in answer if key in QUANTITIES]
+        if not selected or not counted:
+            raise InputError(f"{where}: expected {answer} selects no case of its group or names no quantity.")
+        for spec in selected:
+            _check(answer, counted, spec, where)
+
+
+def _selects(answer: dict[str, Any], spec: LayerSpec) -> bool:
+    return all(answer[key] == getattr(spec, key) for key in SELECTORS if key in answer)
+
+
+def _check(answer: dict[str, Any], counted: list[str], spec: LayerSpec, where: str) -> None:
+    row = closed_form(spec).as_row()
+    for key in counted:
+        if answer[key] != row[key]:
+            raise InputError(
+                f"{where}: expected {key} = {answer[key]} by hand, but the closed form of {spec} gives {row[key]}."
+            )

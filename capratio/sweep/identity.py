@@ -1,0 +1,50 @@
+"""What a run may be continued with: the content that measures, the files and inputs it reads, the machine."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import capratio
+from capratio.errors import InputError
+from capratio.inputs.table import corpus_hash
+from capratio.sweep.case import Case
+
+PACKAGE = Path(capratio.__file__).parent
+# The reading half can change without a new measurement.
+PRODUCING = ("cost", "inputs", "kernels", "layers", "measure", "records", "sweep")
+
+
+def run_identity(case_files: list[Path], cases: Iterable[Case], machine: dict[str, object]) -> dict[str, object]:
+    """The identity of a run: hashes of the measuring rooms, constraints, case files and corpora, and the machine.
+
+    The commit is not part of it: an edited comment in the README measures nothing else.
+    """
+    sources = sorted(path for room in PRODUCING for path in (PACKAGE / room).rglob("*.py"))
+    constraints = PACKAGE.parent / "constraints.txt"
+    return {
+        "package": _hash(sources, PACKAGE),
+        "constraints": _hash([constraints], PACKAGE.parent) if constraints.is_file() else None,
+        "case_files": {path.name: _hash([path], path.parent) for path in case_files},
+        "corpora": {name: corpus_hash(name) for name in sorted({case.point.input for case in cases})},
+        "machine": machine,
+    }
+
+
+def check_same_identity(known: object, given: dict[str, object], out: Path) -> None:
+    """Raise InputError, which names what differs, unless a run may be continued."""
+    if not isinstance(known, dict):
+        raise InputError(f"{out} holds a machine.json without an identity; give an empty or new folder as --out.")
+    changed = [key for key, value in given.items() if known.get(key) != value]
+    if changed:
+        raise InputError(
+            f"{out} was measured with other content ({', '.join(changed)}); "
+            "runs are not mixed, give a new folder as --out."
+        )
+
+
+def _hash(paths: list[Path], root: Path) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.relative_to(root)}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,135 @@
+"""One case measured in this process: counted, its memory read, timed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from capratio.cost import (
+    closed_form,
+    compulsory_bytes,
+    executed_flop,
+    expected_touched_parameters,
+    touched_parameters,
+)
+from capratio.cost.flop import Flop
+from capratio.cost.spec import expected_visited
+from capratio.measure.clock import PerfClock
+from capratio.measure.energy import measure_energy
+from capratio.measure.flop_counter import count_operations
+from capratio.measure.latency import SamplePolicy, measure_latency
+from capratio.measure.memory import measure_memory
+from capratio.records.record import Energy, Exact, Memory, Timing
+from capratio.sweep.case import Case, Sampling
+from capratio.sweep.trial import Trial
+from capratio.sweep.verify import WrongAnswerError
+
+ENERGY_CALLS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class CaseMeasurement:
+    """What the process read of one case."""
+
+    exact: Exact
+    timing: Timing
+    memory: Memory
+    energy: Energy
+
+
+def measure_case(
+    layer: nn.Module, trial: Trial, case: Case, evict: Callable[[], None] | None, run_started_s: float
+) -> CaseMeasurement:
+    """Count, read memory and time a case whose layer is verified.
+
+    evict: empties the caches before each sample of a cold case, else None. run_started_s: Unix time.
+
+    Raises WrongAnswerError where counted FLOP differ from the closed form or a later output from the verified one,
+    UnknownOperationError for an operation without a FLOP rule.
+    """
+    exact = count_exactly(layer, trial, case)
+    called = measure_memory(lambda: trial.call(trial.prepare(0)))
+    started_s = time.time() - run_started_s
+    samples = measure_latency(
+        trial.call,
+        prepare=trial.prepare,
+        check=trial.check,
+        clock=PerfClock(),
+        evict=evict,
+        policy=sample_policy(case.sampling),
+    )
+    timing = Timing(samples.samples_s, samples.warmup_calls, 0, samples.stopped_because, started_s)
+    memory = Memory(
+        state_bytes(layer),
+        called.allocated_peak_bytes,
+        called.reserved_peak_bytes,
+        called.device_used_peak_bytes,
+        called.resident_peak_bytes,
+        dict(called.absent),
+    )
+    reading = measure_energy(lambda: trial.call(trial.prepare(0)), ENERGY_CALLS)
+    energy = Energy(
+        reading.energy_j,
+        reading.sm_clock_hz,
+        reading.temperature_c,
+        reading.power_w,
+        tuple(reading.throttle_reasons),
+        reading.absent_because,
+    )
+    return CaseMeasurement(exact, timing, memory, energy)
+
+
+def count_exactly(layer: nn.Module, trial: Trial, case: Case) -> Exact:
+    """The exact quantities of one sample, counted while it runs and held against the closed form.
+
+    Raises WrongAnswerError where the two differ, in FLOP by class or in the number of parameters.
+    """
+    spec, point, visited = case.spec, case.point, trial.visited
+    argument = trial.prepare(0)
+    counted = count_operations(lambda: trial.call(argument), strict=True).cost
+    promised = executed_flop(spec, visited, point.pass_, trial.order)
+    if counted.flop != promised:
+        raise WrongAnswerError(f"counted FLOP {_named(counted.flop)} differ from the promised {_named(promised)}.")
+    law = closed_form(spec)
+    parameters = sum(parameter.numel() for parameter in layer.parameters())
+    if parameters != law.parameters:
+        raise WrongAnswerError(f"the layer has {parameters} parameters; its closed form promises {law.parameters}.")
+    return Exact(
+        flop=counted.flop.as_dict(),
+        promised_flop=promised.as_dict(),
+        law_flop=law.flop.as_dict(),
+        routing_operations=counted.routing_operations,
+        parameters=parameters,
+        weight_parameters=law.weight_parameters,
+        touched_parameters=touched_parameters(spec, visited),
+        expected_touched_parameters=expected_touched_parameters(spec, visited.tokens),
+        compulsory_bytes=compulsory_bytes(spec, visited, point.pass_, itemsize(layer)),
+        op_bytes=counted.read_bytes + counted.written_bytes,
+        visited_levels=visited.levels,
+        expected_visited_levels=expected_visited(spec, visited.tokens),
+        capacity_ratio=law.capacity_ratio,
+        capacity_ratio_all=law.capacity_ratio_all,
+        sampled_levels=trial.sampled.levels,
+    )
+
+
+def sample_policy(sampling: Sampling) -> SamplePolicy:
+    """How a case's process decides that it has sampled enough."""
+    return SamplePolicy(
+        min_samples=sampling.min_samples, max_samples=sampling.max_samples, time_limit_s=sampling.time_limit_s
+    )
+
+
+def state_bytes(layer: nn.Module) -> int:
+    """What the parameters and buffers of a layer hold."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in (*layer.parameters(), *layer.buffers()))
+
+
+def itemsize(layer: nn.Module) -> int:
+    """Bytes of one parameter."""
+    return next(layer.parameters()).element_size()
+
+
+def _named(flop: Flop) -> str:
+    return ", ".join(f"{name} {count}" for name, count in flop.as_dict().items() if count)

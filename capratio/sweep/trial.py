@@ -1,0 +1,143 @@
+"""A case made ready to run: the layer, its inputs, and the call that is timed with its check."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from capratio.cost.spec import LayerSpec, VisitedNodes, one_token
+from capratio.errors import InputError
+from capratio.inputs.routing import impose_routing
+from capratio.inputs.table import make_input
+from capratio.layers.dense import Dense
+from capratio.layers.gated_layer import GatedLayer
+from capratio.layers.table import build
+from capratio.records.record import Point
+from capratio.sweep.case import Case, spec_of
+from capratio.sweep.draw import draw_weights
+from capratio.sweep.verify import check_same, verify_output
+
+Layer = Dense | GatedLayer
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a measurement needs of a case, and nothing of its layer.
+
+    call: runs one sample on what ``prepare`` gave. prepare: makes sample i ready, untimed. check: holds sample i
+    against the verified output, untimed. visited: the nodes of one sample; sampled: those of all samples together.
+    order: the order that runs, where there is one.
+    """
+
+    call: Callable[[torch.Tensor], torch.Tensor]
+    prepare: Callable[[int], torch.Tensor]
+    check: Callable[[int, torch.Tensor], None]
+    visited: VisitedNodes
+    sampled: VisitedNodes
+    order: str | None
+
+
+def build_layer(point: Point, seed: int) -> Layer:
+    """The layer of a point with every weight drawn at random."""
+    order = point.order or "auto"
+    layer = build(spec_of(point), order=order, init="empty", device=point.device, dtype=_dtype(point))
+    draw_weights(layer, point.in_features, point.depth, seed)
+    return layer
+
+
+def prepare_trial(layer: Layer, case: Case, seed: int) -> Trial:
+    """Make the inputs of a case, verify the layer on them, and give what is to be measured.
+
+    Raises WrongAnswerError where an output differs from the float64 reference, InputError where the routing cannot be
+    imposed on the layer's gate.
+    """
+    point = case.point
+    tokens = case.sampling.decode_tokens if point.pass_ == "decode" else point.tokens
+    x = _inputs(layer, point, tokens, seed)
+    state = dict(layer.state_dict())
+    if point.pass_ == "train":
+        return _training(layer, case.spec, point, x, state, seed)
+    batches = list(x.split(1)) if point.pass_ == "decode" else [x]
+    with torch.inference_mode():
+        verified = [layer(batch) for batch in batches]
+    sampled = _visited(layer, x, case.spec)
+    verify_output(case.spec, state, x, _bits(layer, x), torch.cat(verified))
+
+    def check(sample: int, out: torch.Tensor) -> None:
+        check_same(verified[sample % len(verified)], out, "output")
+
+    def call(batch: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return layer(batch)  # type: ignore[no-any-return]
+
+    visited = one_token(case.spec) if point.pass_ == "decode" else sampled
+    order = _order(layer, point.tokens)
+    return Trial(call, lambda sample: batches[sample % len(batches)], check, visited, sampled, order)
+
+
+def _training(
+    layer: Layer, spec: LayerSpec, point: Point, x: torch.Tensor, state: dict[str, torch.Tensor], seed: int
+) -> Trial:
+    x.requires_grad_()
+    generator = torch.Generator().manual_seed(seed + 1)
+    incoming = torch.randn(point.tokens, point.out_features, generator=generator).to(x.device, x.dtype)
+
+    def prepare(_: int) -> torch.Tensor:
+        x.grad = None
+        for parameter in layer.parameters():
+            parameter.grad = None
+        return x
+
+    def call(batch: torch.Tensor) -> torch.Tensor:
+        out = layer(batch)
+        out.backward(incoming)
+        return out  # type: ignore[no-any-return]
+
+    verified = call(prepare(0)).detach()
+    gradients = [tensor.grad.clone() for tensor in (x, *layer.parameters()) if tensor.grad is not None]
+    detached = x.detach()
+    verify_output(spec, state, detached, _bits(layer, detached), verified, (incoming, gradients[0]))
+
+    def check(_: int, out: torch.Tensor) -> None:
+        check_same(verified, out.detach(), "output")
+        later = [tensor.grad for tensor in (x, *layer.parameters()) if tensor.grad is not None]
+        for expected, gradient in zip(gradients, later, strict=True):
+            check_same(expected, gradient, "gradient")
+
+    visited = _visited(layer, detached, spec)
+    return Trial(call, prepare, check, visited, visited, _order(layer, point.tokens))
+
+
+def _inputs(layer: Layer, point: Point, tokens: int, seed: int) -> torch.Tensor:
+    x = make_input(point.input, tokens, point.in_features, seed)
+    if point.routing != "measured":
+        if point.gate != "signs" or not isinstance(layer, GatedLayer):
+            raise InputError(
+                f"routing = {point.routing!r} sets the signs of the features that a gate reads, but the gate is "
+                f"{point.gate!r}; use gate = 'signs' or routing = 'measured'."
+            )
+        chosen: torch.Tensor = layer.gate.chosen  # type: ignore[assignment]
+        columns = torch.arange(point.in_features) if point.layer == "tree-unit" else chosen.cpu()
+        x = impose_routing(x, columns, point.routing, seed)
+    return x.to(point.device, _dtype(point))
+
+
+def _visited(layer: Layer, x: torch.Tensor, spec: LayerSpec) -> VisitedNodes:
+    if isinstance(layer, GatedLayer):
+        return layer.visited(x)
+    return VisitedNodes(len(x), (min(len(x), 1),) * (spec.depth + 1))
+
+
+def _bits(layer: Layer, x: torch.Tensor) -> torch.Tensor | None:
+    return layer.bits(x) if isinstance(layer, GatedLayer) else None
+
+
+def _order(layer: nn.Module, tokens: int) -> str | None:
+    order_for = getattr(layer, "order_for", None)
+    return None if order_for is None or getattr(layer, "depth", 0) == 0 else str(order_for(tokens))
+
+
+def _dtype(point: Point) -> torch.dtype:
+    dtype: torch.dtype = getattr(torch, point.dtype)
+    return dtype

@@ -1,0 +1,100 @@
+"""The process that measures one job: it reads the job on its input and writes an event a line on its output.
+
+Events are ``{"starts": case id}`` before a case and ``{"record": line}`` after it, so that whoever reads them knows
+what was running when the process died.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TextIO
+
+import torch
+
+from capratio.errors import CapratioError
+from capratio.measure.eviction import CacheEvictor
+from capratio.measure.machine import free_memory_bytes, last_level_cache_bytes
+from capratio.records.codec import encode
+from capratio.sweep.blank_record import blank_record
+from capratio.sweep.job import Job, decode_job
+from capratio.sweep.measure_case import measure_case
+from capratio.sweep.trial import Layer, build_layer, prepare_trial
+from capratio.sweep.verify import WrongAnswerError
+
+# torch says this when its CPU allocator gets nothing.
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+def main() -> None:
+    """Measure the job on standard input."""
+    events = sys.stdout
+    # What a library prints must not be taken for an event.
+    sys.stdout = sys.stderr
+    run_job(decode_job(sys.stdin.readline()), events)
+
+
+def run_job(job: Job, events: TextIO) -> None:
+    """Build the layer of a job once and measure its cases in order; a failure is a record too."""
+    limit_memory()
+    torch.set_num_threads(job.cases[0].point.threads)
+    layer: Layer | None = None
+    evict: Callable[[], None] | None = None
+    for case in job.cases:
+        _say(events, {"starts": case.id})
+        record = blank_record(case, job)
+        try:
+            layer = layer or build_layer(case.point, job.seed)
+            if case.point.cache == "cold" and evict is None:
+                evict = CacheEvictor(last_level_cache_bytes())
+            trial = prepare_trial(layer, case, job.seed)
+            cold = evict if case.point.cache == "cold" else None
+            done = measure_case(layer, trial, case, cold, job.run_started_s)
+            point = replace(case.point, order=trial.order)
+            record = replace(
+                record,
+                status="measured",
+                reason=None,
+                point=point,
+                exact=done.exact,
+                timing=done.timing,
+                memory=done.memory,
+                energy=done.energy,
+            )
+        except Exception as error:
+            status, reason = classify(error)
+            record = replace(record, status=status, reason=reason)
+        _say(events, {"record": encode(record)})
+
+
+def classify(error: Exception) -> tuple[str, str]:
+    """The status and the one sentence that a failure is recorded with."""
+    sentence = " ".join(str(error).split())[:500] or type(error).__name__
+    if isinstance(error, WrongAnswerError):
+        return "wrong", sentence
+    if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
+        return "out-of-memory", f"memory ran out: {sentence}"
+    if isinstance(error, CapratioError):
+        return "failed", sentence
+    return "failed", f"{type(error).__name__}: {sentence}"
+
+
+def limit_memory() -> None:
+    """Let an allocation beyond the free memory fail in this process, before the system kills another one."""
+    used = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")  # noqa: SIM115
+    limit = used + free_memory_bytes()
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def _say(events: TextIO, event: dict[str, object]) -> None:
+    events.write(json.dumps(event | {"at_s": time.time()}) + "\n")
+    events.flush()
+
+
+if __name__ == "__main__":
+    main()
