@@ -6,7 +6,7 @@ from capratio.errors import InputError
 from capratio.inputs.stream import random_stream
 from capratio.inputs.table import ROUTINGS
 
-# Up to here every leaf has its rank. Beyond, 2^20 leaves are more than a case has tokens, and ranks would need 2^k numbers.
+# Up to here every leaf has its rank, at 16 bytes a leaf; beyond, leaves far outnumber a case's tokens.
 RANKED_DEPTH = 20
 # Patterns that share the tokens where leaves have no ranks: as skewed as a tree of depth 12.
 RANKED_PATTERNS = 2**12

@@ -8,7 +8,7 @@ import torch
 def random_stream(purpose: str, seed: int) -> torch.Generator:
     """A CPU generator that depends on the seed and on what it is for.
 
-    An input and the routing imposed on it share a case's seed; were their numbers the same, magnitudes would tell leaves.
+    An input and the routing imposed on it share a case's seed; from the same numbers, magnitudes would tell leaves.
 
     purpose: a fixed name. seed: any integer.
     """

@@ -6,14 +6,13 @@ arithmetic is overhead, arithmetic on integers and booleans routing. A vector ad
 summing all rows to one, which is its gradient. A sum of n terms costs n − 1 adds.
 """
 
-from collections.abc import Callable
 from math import prod
 
 import torch
 
 from capratio.cost.flop import Flop
 from capratio.cost.operation import OperationCost
-from capratio.cost.sorting import sort_operations
+from capratio.cost.op_formulas.routing import sort_operations
 from capratio.measure.observed_call import ObservedCall, Rule, tensors
 from capratio.measure.product_rules import is_row
 
@@ -93,7 +92,7 @@ def _mean(call: ObservedCall) -> OperationCost:
 def _variance(call: ObservedCall) -> OperationCost:
     """The mean (n), n subtractions, n squares, n − 1 adds, one division; a root where it is asked for."""
     n, m = call["self"].numel(), call.result.numel()
-    return call.arithmetic(4 * n)if m else call.cost()
+    return call.arithmetic(4 * n if m else 0)
 
 
 def _norm(call: ObservedCall) -> OperationCost:
@@ -101,6 +100,9 @@ def _norm(call: ObservedCall) -> OperationCost:
 
 
 def _extreme(call: ObservedCall) -> OperationCost:
+    # max and min of two tensors are element by element.
+    if call.arguments.get("other") is not None:
+        return _compared(call)
     return call.cost(routing=_adds(call["self"], call.result))
 
 
@@ -123,7 +125,7 @@ def _log_softmax(call: ObservedCall) -> OperationCost:
 
 
 def _softmax_backward(call: ObservedCall) -> OperationCost:
-    """y · (g − Σ g y), or g − exp(y) Σ g: 4 n − 1 and 4 n − 1 a row."""
+    """y · (g − Σ g y): 4 n − 1 a row; the gradient of the logarithm, g − exp(y) Σ g, has as many steps."""
     n, rows = _rows(call)
     return call.cost(Flop(overhead=4 * n - rows))
 
@@ -185,7 +187,7 @@ def _unique(call: ObservedCall) -> OperationCost:
 def _searched(call: ObservedCall) -> OperationCost:
     """A binary search of each value."""
     bounds = call.arguments.get("sorted_sequence", call.arguments.get("boundaries"))
-    steps = (bounds.shape[-1]).bit_length() if isinstance(bounds, torch.Tensor) else 0
+    steps = bounds.shape[-1].bit_length() if isinstance(bounds, torch.Tensor) else 0
     return call.cost(routing=call.result.numel() * steps)
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -89,9 +88,9 @@ def _cpu_deltas(profiler: profile) -> list[int]:
         return []
     # Memory events carry the bytes of one allocation or release; those of an operation would be sums of theirs.
     events = [
-        (event.start_ns(), event.nbytes())
+        (event.start_ns(), int(getattr(event, "nbytes")()))  # noqa: B009 - torch's stub leaves nbytes out
         for event in result.events()
-        if event.name() == "[memory]" and event.device_type() == DeviceType.CPU
+        if event.name() == "[memory]" and event.device_type().name == "CPU"
     ]
     return [bytes_ for _, bytes_ in sorted(events, key=lambda event: event[0])]
 

@@ -23,8 +23,8 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
     """Measure a module's forward pass on one input, warm, under inference mode.
 
     There is no closed form for a module from outside, so only what is measured is reported; an operation without a
-    FLOP rule is named in ``exact.unknown_operations`` and makes ``exact.flop`` a lower bound. Later
-    outputs must be bit-equal to the first one. One process is one replicate: call this in several processes before you compare latencies.
+    FLOP rule is named in ``exact.unknown_operations`` and makes ``exact.flop`` a lower bound. Later outputs must be
+    bit-equal to the first one. One process is one replicate: call this in several before you compare latencies.
 
     Args: module: takes (..., p) and returns one tensor (..., q). input: (..., p), on the module's device.
 

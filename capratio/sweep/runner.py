@@ -26,7 +26,7 @@ SHARE_OF_FREE_MEMORY = 0.8
 
 @dataclass(frozen=True, slots=True)
 class SweepOutcome:
-    """What a sweep did: replicates measured now, those found done, and (case, replicate, status, reason) of failures."""
+    """What a sweep did: replicates measured now, those found done, (case, replicate, status, reason) of failures."""
 
     measured: int
     skipped: int

@@ -1,0 +1,115 @@
+"""Counts what a call executes, operation by operation as torch runs it, by written rules.
+
+1 multiply-add = 2 FLOP. Each operation is counted once, by the first that is there of: the formula that it registered
+with torch as an :class:`~capratio.cost.operation.OperationFormula`; a rule of the tables here; its own decomposition
+into smaller operations; the view that its schema says it is; another formula registered with torch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from capratio.cost.flop import Flop
+from capratio.cost.operation import OperationCost, OperationFormula
+from capratio.errors import UnknownOperationError
+from capratio.measure.arithmetic_rules import ARITHMETIC_RULES
+from capratio.measure.movement_rules import MOVEMENT_RULES
+from capratio.measure.observed_call import Rule, observe, tensors
+from capratio.measure.product_rules import PRODUCT_RULES
+
+RULES: dict[str, Rule] = {**MOVEMENT_RULES, **ARITHMETIC_RULES, **PRODUCT_RULES}
+
+
+@dataclass(frozen=True, slots=True)
+class OperationCount:
+    """What one call executed.
+
+    cost: the sum over operations. unknown: names of operations without a rule, whose cost is missing from the sum, so
+    that it is a lower bound; empty when the count is exact.
+    """
+
+    cost: OperationCost
+    unknown: tuple[str, ...] = ()
+
+
+def count_operations(call: Callable[[], object], strict: bool) -> OperationCount:
+    """Run a call once and count what it executes, gradients included if it takes them.
+
+    The call's result is dropped: results of a run under a counter are not to be used.
+
+    Args: strict: whether an operation without a rule is an error (else it is listed in ``unknown``).
+
+    Raises UnknownOperationError, which names the operation, if ``strict``.
+    """
+    counter = _Counter(strict)
+    with counter:
+        call()
+    return OperationCount(counter.cost, tuple(sorted(counter.unknown)))
+
+
+class _Counter(TorchDispatchMode):
+    """Adds up the cost of each operation that torch dispatches while it is on."""
+
+    def __init__(self, strict: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.cost = OperationCost()
+        self.unknown: set[str] = set()
+        self._strict = strict
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        registered = flop_registry.get(func._overloadpacket)
+        rule = rule_of(func)
+        if not isinstance(registered, OperationFormula) and rule is None:
+            with self:
+                out = func.decompose(*args, **given)
+            if out is not NotImplemented:
+                return out
+        # An operation in place overwrites its arguments, and a formula may ask for their values.
+        out = func(*args, **given)
+        if isinstance(registered, OperationFormula):
+            self.cost += registered.cost(*args, **given, out_val=out)
+            return out
+        call = observe(func, args, given, out)
+        if any(tensor.is_complex() for tensor in tensors([list(args), out])):
+            self._unknown(f"{_name(func)} on complex numbers")
+        elif rule is not None:
+            self.cost += rule(call)
+        elif is_view(func):
+            pass
+        elif registered is not None:
+            self.cost += call.cost(Flop(product=int(registered(*args, **given, out_val=out))))
+        else:
+            self._unknown(_name(func))
+        return out
+
+    def _unknown(self, name: str) -> None:
+        if self._strict:
+            raise UnknownOperationError(
+                f"the operation {name} ran and its FLOP are not known, so a count would be wrong; give it a rule, or "
+                "register a formula for it with torch.utils.flop_counter.register_flop_formula."
+            )
+        self.unknown.add(name)
+
+
+def rule_of(func: Any) -> Rule | None:
+    """The rule of an overload; an operation in place (``add_``) costs what its twin does."""
+    name = func._schema.name
+    if name not in RULES and name.endswith("_") and not name.endswith("__"):
+        name = name[:-1]
+    return RULES.get(name)
+
+
+def is_view(func: Any) -> bool:
+    """Whether an overload's schema says that it only shows the memory of an argument: it is aliased and not written."""
+    aliases = [argument.alias_info for argument in func._schema.arguments if argument.alias_info is not None]
+    return bool(aliases) and not any(alias.is_write for alias in aliases)
+
+
+def _name(func: Any) -> str:
+    return str(func._schema.name).replace("::", ".")

@@ -1,0 +1,63 @@
+"""The record of a live module."""
+
+import pytest
+import torch
+from torch import nn
+
+from capratio.errors import InputError
+from capratio.layers.tree_gated_linear import TreeGatedLinear
+from capratio.sweep.case import Sampling
+from capratio.sweep.measure_module import measure_module
+from capratio.sweep.verify import WrongAnswerError
+
+QUICK = Sampling(min_samples=3, max_samples=4, time_limit_s=0.05)
+
+
+def test_a_linear_module_is_counted_and_timed() -> None:
+    record = measure_module(nn.Linear(6, 4), torch.randn(2, 5, 6), QUICK)
+
+    assert record.exact is not None
+    assert record.timing is not None
+    # 10 tokens: 2·10·6·4 for the product, 10·4 for the bias.
+    assert {"product": 480, "overhead": 0, "gating": 0, "bias": 40, "padded": 0} == record.exact.flop
+    assert 28 == record.exact.parameters
+    assert 3 <= len(record.timing.samples_s) <= 4
+    assert (10, 6, 4) == (record.point.tokens, record.point.in_features, record.point.out_features)
+    assert record.point.layer.endswith(":Linear")
+
+
+def test_a_layer_of_ours_is_counted_by_its_own_formulas() -> None:
+    record = measure_module(TreeGatedLinear(6, 4, 2, bias=False, order="leaves"), torch.randn(1, 6), QUICK)
+
+    assert record.exact is not None
+    # 2·6·4 for the product and 2 additions of a 6·4 matrix.
+    assert (48, 48) == (record.exact.flop["product"], record.exact.flop["overhead"])
+    assert not record.exact.flop_is_lower_bound
+
+
+def test_an_operation_without_a_rule_makes_flop_a_lower_bound() -> None:
+    class Inverse(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.linalg.inv(x)
+
+    record = measure_module(Inverse(), torch.eye(3), QUICK)
+
+    assert record.exact is not None
+    assert record.exact.flop_is_lower_bound
+    assert any("inv" in name for name in record.exact.unknown_operations)
+
+
+def test_a_module_whose_output_changes_has_no_time() -> None:
+    with pytest.raises(WrongAnswerError, match="bit-equal"):
+        measure_module(nn.Dropout(0.5), torch.randn(4, 64), QUICK)
+
+
+def test_what_is_no_tensor_is_refused() -> None:
+    class Pair(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return x, x
+
+    with pytest.raises(InputError, match="single tensor"):
+        measure_module(Pair(), torch.randn(2, 3), QUICK)
+    with pytest.raises(InputError, match="no dimension"):
+        measure_module(nn.Identity(), torch.tensor(1.0), QUICK)

@@ -1,0 +1,204 @@
+"""A sweep from a case file to records: measured, refused, failed, interrupted and continued."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from capratio.errors import InputError
+from capratio.records.record import Record
+from capratio.records.store import read_run
+from capratio.sweep import runner
+from capratio.sweep.observer import SilentObserver
+from capratio.sweep.runner import run_sweep
+
+CASES = """
+name = "tiny"
+replicates = 1
+[sampling]
+min_samples = 3
+max_samples = 5
+time_limit_s = 0.1
+decode_tokens = 4
+[defaults]
+in_features = 9
+out_features = 5
+input = "gaussian"
+[[cases]]
+layer = "tree"
+depth = 2
+tokens = [0, 1, 6]
+[[cases]]
+layer = "tree"
+depth = 2
+tokens = 6
+pass = "train"
+[[cases]]
+layer = "tree-unit"
+form = "collapsed"
+depth = 2
+pass = "decode"
+cache = "cold"
+"""
+# The limit of a case of nanoseconds is all noise of ceilings, so tests of the way of a record do without them.
+WAY = "capratio.sweep.runner.with_limit"
+
+
+def case_file(folder: Path, text: str = CASES) -> Path:
+    path = folder / "tiny.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def _no_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WAY, lambda record, ceilings: record)
+
+
+@pytest.mark.usefixtures("_no_ceilings")
+def test_every_case_gives_a_record_and_a_second_sweep_measures_nothing(tmp_path: Path) -> None:
+    path, out = case_file(tmp_path), tmp_path / "run"
+
+    first = run_sweep([path], out, None, SilentObserver())
+    second = run_sweep([path], out, None, SilentObserver())
+
+    records = read_run(out).records
+    assert [] == [(record.case, record.reason) for record in records if not record.measured]
+    assert (5, 0) == (first.measured, first.skipped)
+    assert (0, 5) == (second.measured, second.skipped)
+    train = next(record for record in records if record.point.pass_ == "train")
+    assert train.exact is not None
+    assert train.exact.flop == train.exact.promised_flop
+    # Three products of 2·6·9·5: forward, to the input, to the weights.
+    assert 3 * 540 == train.exact.flop["product"]
+
+
+@pytest.mark.usefixtures("_no_ceilings")
+def test_a_torn_record_is_measured_again(tmp_path: Path) -> None:
+    path, out = case_file(tmp_path), tmp_path / "run"
+    run_sweep([path], out, "*/decode/*", SilentObserver())
+    lines = (out / "records.jsonl").read_bytes()
+    (out / "records.jsonl").write_bytes(lines[: len(lines) // 2])
+
+    again = run_sweep([path], out, "*/decode/*", SilentObserver())
+
+    assert 1 == again.measured
+    assert 1 == len(read_run(out).records)
+
+
+@pytest.mark.usefixtures("_no_ceilings")
+def test_a_run_refuses_other_content_and_other_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, out = case_file(tmp_path), tmp_path / "run"
+    run_sweep([path], out, "*/decode/*", SilentObserver())
+
+    case_file(tmp_path, CASES + "\n# changed")
+    with pytest.raises(InputError, match=r"other content \(case_files\)"):
+        run_sweep([path], out, None, SilentObserver())
+
+    case_file(tmp_path)
+    monkeypatch.setattr(runner, "machine_identity", lambda: {"cpu": "another"})
+    with pytest.raises(InputError, match=r"other content \(machine\)"):
+        run_sweep([path], out, None, SilentObserver())
+    assert 1 == len(read_run(out).records)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+
+    with pytest.raises(InputError, match="holds no run"):
+        run_sweep([case_file(tmp_path)], tmp_path, None, SilentObserver())
+
+
+def test_a_case_beyond_the_free_memory_is_refused_before_a_process_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "free_memory_bytes", lambda: 2**20)
+    monkeypatch.setattr(runner, "run_process", lambda *_: pytest.fail("a process was started"))
+
+    outcome = run_sweep([case_file(tmp_path)], tmp_path / "run", None, SilentObserver())
+
+    assert {"refused"} == {status for _, _, status, _ in outcome.failed}
+    assert all("nothing was allocated" in reason for *_, reason in outcome.failed)
+    assert 5 == len(read_run(tmp_path / "run").records)
+
+
+def test_a_case_that_kills_its_process_is_a_record_and_the_rest_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = runner.run_process
+    started = []
+
+    def crash_once(module: str, message: str, threads: int, limit_s: float) -> object:
+        started.append(message)
+        if len(started) > 1:
+            return real(module, message, threads, limit_s)
+        first = json.loads(message)["cases"][0]
+        return iter([{"starts": str(first)}, runner.Death("crashed", "the process was ended by signal 11.")])
+
+    monkeypatch.setattr(runner, "run_process", crash_once)
+    monkeypatch.setattr(WAY, lambda record, ceilings: record)
+
+    outcome = run_sweep([case_file(tmp_path)], tmp_path / "run", None, SilentObserver())
+
+    assert ["crashed"] == [status for _, _, status, _ in outcome.failed]
+    assert 4 == outcome.measured
+    assert 5 == len(read_run(tmp_path / "run").records)
+
+
+def test_a_sweep_killed_in_the_middle_loses_nothing_that_it_had_measured(tmp_path: Path) -> None:
+    path, out = case_file(tmp_path), tmp_path / "run"
+    script = (
+        "from pathlib import Path\n"
+        "from capratio.sweep import runner\n"
+        "from capratio.sweep.observer import SilentObserver\n"
+        "runner.with_limit = lambda record, ceilings: record\n"
+        f"runner.run_sweep([Path({str(path)!r})], Path({str(out)!r}), None, SilentObserver())\n"
+    )
+    sweep = subprocess.Popen([sys.executable, "-c", script], cwd=Path(runner.__file__).parents[2])
+    records = out / "records.jsonl"
+    deadline = time.monotonic() + 60
+    while not (records.exists() and records.read_bytes().count(b"\n")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    sweep.send_signal(signal.SIGKILL)
+    sweep.wait()
+    kept = read_run(out).records
+    assert kept
+
+    script_again = subprocess.run([sys.executable, "-c", script], cwd=Path(runner.__file__).parents[2], check=True)
+
+    after = read_run(out).records
+    assert 0 == script_again.returncode
+    assert tuple(kept) == after[: len(kept)]
+    assert 5 == len({(record.case, record.replicate) for record in after}) == len(after)
+
+
+@pytest.mark.usefixtures("_no_ceilings")
+def test_a_layer_whose_answer_is_wrong_has_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # An off-by-one in the index of every node, planted where each worker starts.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.abc, sys\n"
+        "class Plant(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'capratio.sweep.worker' or name != 'capratio.sweep.trial':\n"
+        "            return None\n"
+        "        sys.meta_path.remove(self)\n"
+        "        import capratio.kernels.routing as routing\n"
+        "        right = routing.leaf_index\n"
+        "        routing.leaf_index = lambda bits: right(~bits)\n"
+        "        return None\n"
+        "sys.meta_path.insert(0, Plant())\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+
+    outcome = run_sweep([case_file(tmp_path)], tmp_path / "run", None, SilentObserver())
+
+    records: tuple[Record, ...] = read_run(tmp_path / "run").records
+    statuses = {record.case: record.status for record in records if record.point.tokens}
+    assert {"wrong"} == set(statuses.values())
+    assert outcome.failed
+    assert all(record.timing is None for record in records if record.status == "wrong")
