@@ -1,37 +1,36 @@
-"""Cold caches: a buffer larger than the last level is read, so that what stood there has left."""
+"""Empties the CPU's caches of what a call would find there, by streaming a buffer four times their last level."""
 
 import torch
 
 from capratio.errors import InputError
 
-# Caches don't replace the least recently used line exactly, and the last level may be shared out in slices: one pass
-# over its size leaves lines behind, four passes' worth of distinct lines leave practically none.
-BUFFER_OVER_CACHE = 4
+# Once would do if every set of the cache were replaced in turn; replacement policies keep some lines of a first pass.
+TIMES_LAST_LEVEL = 4
 
 
 class CacheEvictor:
-    """Calling it reads a buffer of 4 times the last cache level, allocated once.
+    """Evicts everything else from the caches when it is called, on as many threads as torch uses.
 
-    Args: last_level_cache_bytes: size of the largest cache that a core reaches.
-
-    Raises InputError for a size under one element of the buffer.
+    Each thread streams its own share of the buffer, so that the private caches of its core are emptied too. The buffer is
+    made and touched once, when the evictor is.
     """
 
     def __init__(self, last_level_cache_bytes: int) -> None:
-        if last_level_cache_bytes < 8:
+        """last_level_cache_bytes: the size of the last cache level.
+
+        Raises InputError for a size under 1.
+        """
+        if last_level_cache_bytes < 1:
             raise InputError(
-                f"last_level_cache_bytes={last_level_cache_bytes} was given; give the size of the last cache level in "
-                "bytes, at least 8."
+                f"last_level_cache_bytes={last_level_cache_bytes} was given; a cache holds at least 1 byte."
             )
-        # Ones and not zeros: pages that were never written all map to one page of zeros, which fits any cache.
-        self._buffer = torch.ones(BUFFER_OVER_CACHE * last_level_cache_bytes // 8, dtype=torch.int64)
+        self._buffer = torch.ones(-(-TIMES_LAST_LEVEL * last_level_cache_bytes // 4), dtype=torch.float32)
 
     @property
     def buffer_bytes(self) -> int:
-        """What is read by a call."""
+        """The bytes that one call streams."""
         return self._buffer.numel() * self._buffer.element_size()
 
     def __call__(self) -> None:
         """Read the whole buffer."""
-        # A sum reads every line once and writes none, so that nothing is left to write back during the sample.
         self._buffer.sum()

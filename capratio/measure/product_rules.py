@@ -72,8 +72,11 @@ def _added(call: ObservedCall) -> Flop:
 
 
 def is_row(tensor: torch.Tensor, out: torch.Tensor) -> bool:
-    """Whether a tensor is one vector over the last dimension of a result, as a bias is."""
-    return tensor.dim() == 1 and out.dim() >= 1 and tensor.shape[0] == out.shape[-1]
+    """Whether a tensor is one vector over the last dimension of a result, as a bias is.
+
+    A (1, q) tensor is a batch of one token and no vector: its class must not change with the number of tokens.
+    """
+    return tensor.dim() == 1 and tensor.numel() == out.shape[-1]
 
 
 def _grouped_mm(call: ObservedCall) -> OperationCost:
@@ -102,7 +105,7 @@ def _visited_groups_bytes(left: torch.Tensor, right: torch.Tensor, offsets: torc
 
 
 def _bag(call: ObservedCall) -> OperationCost:
-    """A weighted sum of rows is a product with a sparse matrix, 2 q a row; without weights, n − 1 adds of q a bag."""
+    """n − 1 adds of q in a bag of n rows, and q multiplies a row where rows have weights: overhead, as all sums of rows."""
     table, indices, mode = call["weight"], call["indices"], call["mode"]
     width, itemsize = table.shape[1], table.element_size()
     used = _used(indices, call["padding_idx"])
@@ -110,12 +113,13 @@ def _bag(call: ObservedCall) -> OperationCost:
     read = used * width * itemsize + held_bytes(indices) + held_bytes(call["offsets"])
     if mode not in (_SUM, _MEAN):
         return OperationCost(Flop(), (used - bags) * width, read, call.written_bytes, used)
+    overhead = (used - bags) * width
     if call["per_sample_weights"] is not None:
-        flop = Flop(product=2 * used * width)
+        overhead += used * width
         read += held_bytes(call["per_sample_weights"])
-    else:
-        flop = Flop(overhead=(used - bags) * width + (bags * width if mode == _MEAN else 0))
-    return OperationCost(flop, 0, read, call.written_bytes, used)
+    if mode == _MEAN:
+        overhead += bags * width
+    return OperationCost(Flop(overhead=overhead), 0, read, call.written_bytes, used)
 
 
 def _filled_bags(call: ObservedCall) -> int:
@@ -133,10 +137,8 @@ def _bag_backward(call: ObservedCall) -> OperationCost:
     indices, width = call["indices"], call["grad"].shape[-1]
     used = _used(indices, call["padding_idx"])
     weighted = call["per_sample_weights"] is not None
-    flop = Flop(product=2 * used * width) if weighted else Flop(overhead=used * width)
-    if call["mode"] == _MEAN:
-        flop += Flop(overhead=used * width)
-    return call.cost(flop, rows=used)
+    scaled = int(weighted) + int(call["mode"] == _MEAN)
+    return call.cost(Flop(overhead=(1 + scaled) * used * width), rows=used)
 
 
 def _bag_weights_backward(call: ObservedCall) -> OperationCost:

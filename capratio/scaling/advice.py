@@ -9,7 +9,8 @@ _MOST_PROCESSES = 200
 def more_sizes(symbol: str, sizes: int, needed: int, largest: float, *, integers: bool) -> str:
     """Advice where there are too few sizes: how far a line over every integer must go, or how many sizes more."""
     if integers:
-        return f"Needs {symbol} up to {int(largest) + needed - sizes}, every integer: {needed} sizes, {sizes} were measured."
+        reach = int(largest) + needed - sizes
+        return f"Needs {symbol} up to {reach}, every integer: {needed} sizes of it, {sizes} were measured."
     return f"Needs {needed} sizes of {symbol}; {sizes} were measured."
 
 

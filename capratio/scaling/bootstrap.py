@@ -1,10 +1,10 @@
 """Intervals by bootstrap over processes, all draws at once.
 
-The unit that is drawn is a process, never a sample. Percentile intervals are taken and not BCa: BCa's acceleration comes
-from leaving one process out, which says nothing for three to seven of them, and the estimate, a median of pairwise
-means, is as good as free of bias. What is wrong with percentiles in small numbers is their width, and that is mended:
-every draw is moved away from the estimate by sqrt(n / (n - 1)) · t / z, so that the interval of a mean has the width of
-Student's.
+The unit that is drawn is a process, never a sample. Percentile intervals are taken and not BCa: BCa's acceleration
+comes from leaving one process out, which says nothing for three to seven of them, and the estimate, a median of
+pairwise means, is as good as free of bias. What is wrong with percentiles in small numbers is their width, and that is
+mended: every draw is moved away from the estimate by sqrt(n / (n - 1)) · t / z, so that the interval of a mean has the
+width of Student's.
 
 Source: Hesterberg 2015, "What Teachers Should Know About the Bootstrap" (expanded percentile), our reading; Hodges &
 Lehmann 1963 for the location.

@@ -39,8 +39,8 @@ def bends(x: Floats, y: Floats, errors: Floats, margins: Margins) -> list[tuple[
     """The sizes at which a straight line bends: (index, change of slope), in rising order.
 
     All sets of up to three inner sizes are tried as knots of a continuous piecewise straight line, weighted by
-    1 / errors². The set is taken whose chi-square, with a price for each knot that chance seldom pays, is least, if each
-    of its bends moves the line's far end by ``break_shift`` or more.
+    1 / errors². The set is taken whose chi-square, with a price for each knot that chance seldom pays, is least, if
+    each of its bends moves the line's far end by ``break_shift`` or more.
 
     Args: x: rising (n,). y, errors: (n,), errors the standard ones.
     """
@@ -114,18 +114,16 @@ def named(
     return tuple(breaks)
 
 
-def _cause(
-    index: int, surroundings: Sequence[Surroundings], capacities: Mapping[str, int], margins: Margins
-) -> str:
+def _cause(index: int, surroundings: Sequence[Surroundings], capacities: Mapping[str, int], margins: Margins) -> str:
     before, here, after = (surroundings[index + step] for step in (-1, 0, 1))
     orders = [each for each in (before.order, here.order, after.order) if each is not None]
     if len(set(orders)) > 1:
         return f"order changes from {orders[0]} to {orders[-1]}"
     if before.launch_bound and not after.launch_bound:
         return "launch-bound edge"
-    if before.tokens_per_leaf is not None and after.tokens_per_leaf is not None:
-        if before.tokens_per_leaf >= 1.0 >= after.tokens_per_leaf:
-            return "fewer than one token a leaf"
+    known = before.tokens_per_leaf is not None and after.tokens_per_leaf is not None
+    if known and before.tokens_per_leaf >= 1.0 >= after.tokens_per_leaf:
+        return "fewer than one token a leaf"
     if here.footprint_bytes is None or here.footprint_bytes <= 0:
         return UNEXPLAINED
     distance = {level: abs(log(here.footprint_bytes / size)) for level, size in capacities.items()}

@@ -29,8 +29,8 @@ class Ratios:
 def ratios(pairs: Sequence[tuple[Floats, Floats]], margins: Margins, rng: np.random.Generator) -> Ratios:
     """The ratio at each size over processes that are paired by replicate.
 
-    Ratios are averaged as logarithms, so that twice and half are as far from 1. Each size is judged by its own interval:
-    that all lie inside is a claim on each of them, which needs no correction for their number.
+    Ratios are averaged as logarithms, so that twice and half are as far from 1. Each size is judged by its own
+    interval: that all lie inside is a claim on each of them, which needs no correction for their number.
 
     Args: pairs: for each size (value, reference) of each process, positive.
     """

@@ -97,8 +97,8 @@ def _working(target: Floats, curve: Floats, below: float) -> tuple[Floats, Float
 def _exponents(x: Floats, y: Floats, weights: Floats, margins: Margins, floor: Floor) -> Floats:
     """The b of least residual for each row of y (draws, n).
 
-    Beside the constant, h_b(x) = (x^b - 1) / b spans what x^b spans, and is log x at b = 0. Only growth is fitted: for a
-    row that falls, every b is as good as a constant, and the smallest is taken.
+    Beside the constant, h_b(x) = (x^b - 1) / b spans what x^b spans, and is log x at b = 0. Only growth is fitted: for
+    a row that falls, every b is as good as a constant, and the smallest is taken.
     """
     lowest = margins.smallest_exponent if floor == "free" else _STEP
     grid = np.arange(lowest, margins.largest_exponent + _STEP / 2, _STEP)

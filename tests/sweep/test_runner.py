@@ -1,7 +1,6 @@
 """A sweep from a case file to records: measured, refused, failed, interrupted and continued."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from capratio.errors import InputError
-from capratio.records.record import Record
 from capratio.records.store import read_run
 from capratio.sweep import runner
 from capratio.sweep.observer import SilentObserver
@@ -175,30 +173,3 @@ def test_a_sweep_killed_in_the_middle_loses_nothing_that_it_had_measured(tmp_pat
     assert 0 == script_again.returncode
     assert tuple(kept) == after[: len(kept)]
     assert 5 == len({(record.case, record.replicate) for record in after}) == len(after)
-
-
-@pytest.mark.usefixtures("_no_ceilings")
-def test_a_layer_whose_answer_is_wrong_has_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # An off-by-one in the index of every node, planted where each worker starts.
-    (tmp_path / "sitecustomize.py").write_text(
-        "import importlib.abc, sys\n"
-        "class Plant(importlib.abc.MetaPathFinder):\n"
-        "    def find_spec(self, name, path, target=None):\n"
-        "        if name == 'capratio.sweep.worker' or name != 'capratio.sweep.trial':\n"
-        "            return None\n"
-        "        sys.meta_path.remove(self)\n"
-        "        import capratio.kernels.routing as routing\n"
-        "        right = routing.leaf_index\n"
-        "        routing.leaf_index = lambda bits: right(~bits)\n"
-        "        return None\n"
-        "sys.meta_path.insert(0, Plant())\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-
-    outcome = run_sweep([case_file(tmp_path)], tmp_path / "run", None, SilentObserver())
-
-    records: tuple[Record, ...] = read_run(tmp_path / "run").records
-    statuses = {record.case: record.status for record in records if record.point.tokens}
-    assert {"wrong"} == set(statuses.values())
-    assert outcome.failed
-    assert all(record.timing is None for record in records if record.status == "wrong")

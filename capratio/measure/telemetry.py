@@ -1,0 +1,112 @@
+"""What a GPU says of itself through NVML: clocks, temperature, power, energy, memory, and why it is throttled."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+# Under this share of its highest SM clock a device is throttled, and a time that it gives is not kept.
+THROTTLED_SHARE = 0.75
+
+# Bits of NVML's clock event reasons. Idle (1) and the clocks that an application asks for (2) are no throttling.
+THROTTLE_REASONS = {
+    0x4: "power cap",
+    0x8: "hardware slowdown",
+    0x10: "sync boost",
+    0x20: "software thermal slowdown",
+    0x40: "hardware thermal slowdown",
+    0x80: "hardware power brake",
+    0x100: "display clocks",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GpuState:
+    """One reading. energy_j: since the driver was loaded, None where the device does not count it."""
+
+    name: str
+    sm_clock_hz: float
+    max_sm_clock_hz: float
+    temperature_c: float
+    power_w: float | None
+    energy_j: float | None
+    used_bytes: int
+    throttle_reasons: tuple[str, ...]
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the SM clock is under 75 % of its highest."""
+        return self.sm_clock_hz < THROTTLED_SHARE * self.max_sm_clock_hz
+
+
+@dataclass(frozen=True, slots=True)
+class NoTelemetry:
+    """There is none, and why, in one sentence's part."""
+
+    reason: str
+
+
+class Telemetry:
+    """One device read through a module with NVML's functions."""
+
+    def __init__(self, nvml: Any, index: int) -> None:
+        """nvml: the module ``pynvml`` after its ``nvmlInit``. index: of the device, as NVML counts."""
+        self._nvml = nvml
+        self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
+
+    def read(self) -> GpuState:
+        """The state of the device now."""
+        nvml, handle = self._nvml, self._handle
+        name = nvml.nvmlDeviceGetName(handle)
+        return GpuState(
+            name=name.decode() if isinstance(name, bytes) else str(name),
+            sm_clock_hz=1e6 * nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
+            max_sm_clock_hz=1e6 * nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM),
+            temperature_c=float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+            power_w=self._milli(nvml.nvmlDeviceGetPowerUsage),
+            energy_j=self._milli(nvml.nvmlDeviceGetTotalEnergyConsumption),
+            used_bytes=int(nvml.nvmlDeviceGetMemoryInfo(handle).used),
+            throttle_reasons=_named(self._throttle_bits()),
+        )
+
+    def _milli(self, ask: Callable[[Any], int]) -> float | None:
+        try:
+            return ask(self._handle) / 1e3
+        except self._nvml.NVMLError:
+            return None
+
+    def _throttle_bits(self) -> int:
+        try:
+            return int(self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._handle))
+        except self._nvml.NVMLError:
+            return 0
+
+
+def open_telemetry(index: int = 0, load: Callable[[], Any] | None = None) -> Telemetry | NoTelemetry:
+    """The telemetry of a device, or why there is none.
+
+    Args: index: of the device. load: gives the module with NVML's functions; ``pynvml`` is imported without one.
+    """
+    try:
+        nvml = load() if load is not None else importlib.import_module("pynvml")
+    except ImportError:
+        return NoTelemetry("the module pynvml of nvidia-ml-py is not installed")
+    try:
+        nvml.nvmlInit()
+        if index >= nvml.nvmlDeviceGetCount():
+            return NoTelemetry(f"NVML finds no GPU number {index}")
+        return Telemetry(nvml, index)
+    except nvml.NVMLError as error:
+        return NoTelemetry(f"NVML does not answer ({error})")
+
+
+def gpu_names(load: Callable[[], Any] | None = None) -> tuple[str, ...]:
+    """The names of all GPUs that NVML finds, none where it is not there."""
+    names: list[str] = []
+    while isinstance(opened := open_telemetry(len(names), load), Telemetry):
+        names.append(opened.read().name)
+    return tuple(names)
+
+
+def _named(bits: int) -> tuple[str, ...]:
+    return tuple(name for bit, name in THROTTLE_REASONS.items() if bits & bit)

@@ -1,0 +1,156 @@
+"""The memory of a call: hand-counted peaks, and no number where the device has none."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import capratio.measure.memory as memory_module
+from capratio.measure.memory import measure_memory, reset_resident_peak, resident_peak_bytes, running_peak
+
+MEBIBYTE = 2**20
+ONE_MEBIBYTE = MEBIBYTE // 4  # float32 elements
+
+
+def new(mebibytes: int) -> torch.Tensor:
+    return torch.empty(mebibytes * ONE_MEBIBYTE, dtype=torch.float32)
+
+
+def test_a_tensor_that_is_returned_is_the_peak() -> None:
+    assert 3 * MEBIBYTE == measure_memory(lambda: new(3)).allocated_peak_bytes
+
+
+def test_tensors_that_live_together_add_up_and_others_do_not() -> None:
+    def call() -> None:
+        first = new(2)
+        second = new(3)
+        del first, second
+        for _ in range(4):
+            third = new(1)
+            del third
+
+    assert 5 * MEBIBYTE == measure_memory(call).allocated_peak_bytes
+
+
+def test_what_was_held_before_is_not_counted() -> None:
+    held = new(8)
+
+    assert 1 * MEBIBYTE == measure_memory(lambda: (held.shape, new(1))).allocated_peak_bytes
+
+
+def test_a_call_that_releases_what_was_held_has_no_peak_under_zero() -> None:
+    held = [new(8)]
+
+    # The first of two calls releases; both have no allocation.
+    assert 0 == measure_memory(held.clear).allocated_peak_bytes
+
+
+def test_a_call_without_tensors_has_no_peak() -> None:
+    assert 0 == measure_memory(lambda: None).allocated_peak_bytes
+
+
+def test_the_gradients_of_a_backward_pass_are_in_the_peak() -> None:
+    weight = torch.ones(ONE_MEBIBYTE, requires_grad=True)
+
+    def call() -> None:
+        weight.grad = None
+        (weight * 2.0).backward(torch.ones(ONE_MEBIBYTE))
+
+    peak = measure_memory(call).allocated_peak_bytes
+
+    # The product, the gradient that comes in, and the gradient of the weight; scalars are small.
+    assert peak is not None
+    assert 3 * MEBIBYTE <= peak < 3.1 * MEBIBYTE
+
+
+def test_the_resident_peak_sees_pages_that_are_written_and_released() -> None:
+    if not reset_resident_peak():
+        pytest.skip("this system does not let a process reset the peak of its resident set")
+
+    resident = measure_memory(lambda: torch.ones(64 * ONE_MEBIBYTE).numel()).resident_peak_bytes
+
+    assert resident is not None
+    # 64 MiB of float32 in pages, give or take what the process had free.
+    assert 60 * MEBIBYTE < resident < 96 * MEBIBYTE
+
+
+def test_a_reset_forgets_an_earlier_peak() -> None:
+    torch.ones(64 * ONE_MEBIBYTE).sum()
+    before = resident_peak_bytes()
+
+    if not reset_resident_peak():
+        pytest.skip("this system does not let a process reset the peak of its resident set")
+    after = resident_peak_bytes()
+
+    assert before is not None
+    assert after is not None
+    assert after < before - 32 * MEBIBYTE
+
+
+def test_numbers_that_a_cpu_has_not_are_none_with_their_reason() -> None:
+    memory = measure_memory(lambda: None)
+
+    assert memory.reserved_peak_bytes is None
+    assert memory.device_used_peak_bytes is None
+    assert {"reserved_peak_bytes", "device_used_peak_bytes"} <= dict(memory.absent).keys()
+
+
+def test_a_system_without_a_reset_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(memory_module, "_CLEAR_REFS", tmp_path / "no folder" / "clear_refs")
+
+    memory = measure_memory(lambda: None)
+
+    assert memory.resident_peak_bytes is None
+    assert "reset" in dict(memory.absent)["resident_peak_bytes"]
+
+
+def test_a_system_without_a_status_file_has_no_peak(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(memory_module, "_STATUS", tmp_path / "status")
+
+    assert resident_peak_bytes() is None
+
+
+def test_every_number_that_is_none_has_its_reason() -> None:
+    memory = measure_memory(lambda: None)
+
+    names = [name for name in memory.__slots__ if name != "absent"]
+    assert dict(memory.absent).keys() == {name for name in names if getattr(memory, name) is None}
+
+
+def test_an_error_of_the_call_comes_through() -> None:
+    def fails() -> None:
+        raise ValueError("of the call")
+
+    with pytest.raises(ValueError, match="of the call"):
+        measure_memory(fails)
+
+
+@given(st.lists(st.integers(-100, 100), max_size=30))
+def test_the_running_peak_is_the_largest_prefix_sum(deltas: list[int]) -> None:
+    assert max(sum(deltas[:end]) for end in range(len(deltas) + 1)) == running_peak(deltas)
+
+
+def test_a_peak_that_is_read_as_a_sum_of_allocations_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sum_of_allocations(deltas: Any) -> int:
+        return sum(delta for delta in deltas if delta > 0)
+
+    monkeypatch.setattr(memory_module, "running_peak", sum_of_allocations)
+
+    with pytest.raises(AssertionError):
+        test_tensors_that_live_together_add_up_and_others_do_not()
+
+
+@pytest.mark.cuda
+def test_a_cuda_tensor_is_in_all_three_numbers_of_its_device() -> None:
+    torch.cuda.empty_cache()
+
+    memory = measure_memory(lambda: torch.empty(64 * ONE_MEBIBYTE, device="cuda"), device="cuda")
+
+    assert 64 * MEBIBYTE == memory.allocated_peak_bytes
+    assert memory.reserved_peak_bytes is not None
+    assert memory.reserved_peak_bytes >= 64 * MEBIBYTE
+    assert memory.device_used_peak_bytes is not None
+    assert memory.resident_peak_bytes is None

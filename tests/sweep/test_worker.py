@@ -1,0 +1,134 @@
+"""The worker in this process: what it says, and how each failure is recorded."""
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from capratio.cost.flop import Flop
+from capratio.layers.gated_layer import GatedLayer
+from capratio.records.codec import decode
+from capratio.records.record import Point, Record
+from capratio.sweep import measure_case, worker
+from capratio.sweep.case import Case, Sampling
+from capratio.sweep.job import Job
+
+QUICK = Sampling(min_samples=3, max_samples=3, time_limit_s=0.02, decode_tokens=4)
+POINT = Point(
+    layer="tree-shared",
+    form="path",
+    in_features=7,
+    out_features=5,
+    depth=3,
+    tokens=6,
+    dtype="float32",
+    device="cpu",
+    pass_="forward",
+    cache="warm",
+    input="gaussian",
+    routing="measured",
+    backend="reference",
+    threads=1,
+    order="auto",
+)
+FORMS = [
+    ("tree-shared", "path"),
+    ("tree-shared", "collapsed"),
+    ("tree-unit", "path"),
+    ("tree-unit", "collapsed"),
+    ("tree-bias", "path"),
+    ("tree-bias", "collapsed"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _free_memory_of_the_test_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "limit_memory", lambda: None)
+
+
+def measured(*points: Point) -> list[Record]:
+    cases = tuple(Case(point, "suite", "group", 1, sampling=QUICK) for point in points)
+    events = io.StringIO()
+    worker.run_job(Job(cases, replicate=0, block=0, run_started_s=0.0), events)
+    said = [json.loads(line) for line in events.getvalue().splitlines()]
+    assert ["starts", "record"] * len(points) == [next(iter(event)) for event in said]
+    return [decode(event["record"]) for event in said if "record" in event]
+
+
+@pytest.mark.parametrize("pass_", ["forward", "decode", "train"])
+@pytest.mark.parametrize(("layer", "form"), [("dense", "path"), *FORMS])
+def test_every_layer_and_pass_is_measured(layer: str, form: str, pass_: str) -> None:
+    depth, tokens = (0 if layer == "dense" else 3), (1 if pass_ == "decode" else 6)
+
+    (record,) = measured(replace(POINT, layer=layer, form=form, depth=depth, pass_=pass_, tokens=tokens))
+
+    assert ("measured", None) == (record.status, record.reason)
+    assert record.exact is not None
+    assert record.exact.flop == record.exact.promised_flop
+
+
+@pytest.mark.parametrize("pass_", ["forward", "decode", "train"])
+@pytest.mark.parametrize(("layer", "form"), FORMS)
+def test_a_node_off_by_one_has_no_time(
+    layer: str, form: str, pass_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = GatedLayer.state_dict
+
+    def one_row_on(self: GatedLayer) -> dict[str, torch.Tensor]:
+        state = dict(right(self))
+        for name in ("weight", "table"):
+            # The rows of nodes lie behind the units where these have tables of their own.
+            if name in state and not (name == "weight" and layer == "tree-bias"):
+                state[name] = state[name].roll(1, dims=1 if layer == "tree-unit" else 0)
+        return state
+
+    monkeypatch.setattr(GatedLayer, "state_dict", one_row_on)
+
+    (record,) = measured(replace(POINT, layer=layer, form=form, pass_=pass_, tokens=1 if pass_ == "decode" else 6))
+
+    assert "wrong" == record.status
+    assert record.timing is None
+    assert "float64 reference" in (record.reason or "")
+
+
+def test_one_flop_more_than_promised_has_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = measure_case.executed_flop
+    monkeypatch.setattr(measure_case, "executed_flop", lambda *given: right(*given) + Flop(product=1))
+
+    (record,) = measured(POINT)
+
+    assert "wrong" == record.status
+    assert "differ from the promised" in (record.reason or "")
+
+
+def test_memory_that_runs_out_is_a_record_and_the_next_case_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = worker.prepare_trial
+
+    def hungry(layer: worker.Layer, case: Case, seed: int) -> object:
+        if case.point.tokens == 6:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return right(layer, case, seed)
+
+    monkeypatch.setattr(worker, "prepare_trial", hungry)
+
+    first, second = measured(POINT, replace(POINT, tokens=2))
+
+    assert ["out-of-memory", "measured"] == [first.status, second.status]
+
+
+def test_a_routing_that_no_sign_can_impose_fails_with_its_sentence() -> None:
+    (record,) = measured(replace(POINT, gate="hyperplanes", routing="uniform"))
+
+    assert "failed" == record.status
+    assert "use gate = 'signs'" in (record.reason or "")
+
+
+@pytest.mark.parametrize(("routing", "leaves"), [("single", 1), ("uniform", None)])
+def test_an_imposed_routing_decides_how_many_leaves_are_visited(routing: str, leaves: int | None) -> None:
+    (record,) = measured(replace(POINT, routing=routing, tokens=200))
+
+    assert record.exact is not None
+    assert record.exact.visited_levels is not None
+    assert (leaves or 8) == record.exact.visited_levels[-1]

@@ -1,0 +1,124 @@
+"""What the counter of `measure` counts in every layer is what `cost` promises: FLOP by class and routing, exactly."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capratio.cost import executed_flop, executed_routing
+from capratio.cost.executed import has_orders
+from capratio.cost.operation import OperationCost
+from capratio.cost.spec import FORMS, GATES_OF, ORDERS, PASSES, LayerSpec
+from capratio.layers.gated_layer import GatedLayer
+from capratio.layers.table import LAYER_CLASSES, build
+from capratio.measure.flop_counter import count_operations
+
+TOKENS = (0, 1, 2, 7)
+DEPTHS = (0, 1, 2, 3)
+
+# Every layer, form and gate of the table of layers.
+KINDS = [(layer, form, gate) for layer, form in LAYER_CLASSES for gate in GATES_OF[layer]]
+
+
+def count(spec: LayerSpec, tokens: int, pass_: str, order: str, seed: int = 0) -> tuple[OperationCost, OperationCost]:
+    """What is promised and what is counted."""
+    layer = build(spec, order=order, init="random")
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(tokens, spec.in_features, generator=generator)
+    visited = layer.visited(x)
+
+    def train() -> None:
+        layer(x.requires_grad_()).backward(torch.ones(tokens, spec.out_features))
+
+    def infer() -> object:
+        with torch.inference_mode():
+            return layer(x)
+
+    counted = count_operations(train if pass_ == "train" else infer, strict=True)
+    promised = OperationCost(
+        executed_flop(spec, visited, pass_, order if has_orders(spec) else None),
+        executed_routing(spec, tokens, pass_),
+    )
+    return promised, counted.cost
+
+
+def check(spec: LayerSpec, tokens: int, pass_: str, order: str, seed: int = 0) -> None:
+    promised, counted = count(spec, tokens, pass_, order, seed)
+
+    assert promised.flop == counted.flop
+    assert promised.routing_operations == counted.routing_operations
+
+
+def orders_of(spec: LayerSpec) -> tuple[str, ...]:
+    return ORDERS if has_orders(spec) else ORDERS[:1]
+
+
+@pytest.mark.parametrize("pass_", PASSES)
+@pytest.mark.parametrize("layer, form, gate", KINDS)
+def test_every_layer_executes_what_is_promised(layer: str, form: str, gate: str, pass_: str) -> None:
+    for depth in (0,) if layer == "dense" else DEPTHS:
+        for bias in (True, False):
+            spec = LayerSpec(layer, 5, 3, depth, form, bias, gate)
+            for tokens in (1,) if pass_ == "decode" else TOKENS:
+                for order in orders_of(spec):
+                    check(spec, tokens, pass_, order)
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_a_layer_of_any_size_executes_what_is_promised(data: st.DataObject) -> None:
+    layer, form, gate = data.draw(st.sampled_from(KINDS))
+    p, q = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 9))
+    depth = 0 if layer == "dense" else data.draw(st.integers(0, min(p, 5)))
+    pass_, order = data.draw(st.sampled_from(PASSES)), data.draw(st.sampled_from(ORDERS))
+    tokens = 1 if pass_ == "decode" else data.draw(st.integers(0, 17))
+
+    check(LayerSpec(layer, p, q, depth, form, data.draw(st.booleans()), gate), tokens, pass_, order, tokens)
+
+
+def test_inference_under_no_grad_counts_as_under_inference_mode() -> None:
+    layer = build(LayerSpec("tree-shared", 6, 4, 3), order="leaves", init="random")
+    x = torch.randn(5, 6, generator=torch.Generator().manual_seed(3))
+
+    def run(mode: type[torch.no_grad] | type[torch.inference_mode]) -> OperationCost:
+        def call() -> object:
+            with mode():
+                return layer(x)
+
+        return count_operations(call, strict=True).cost
+
+    assert run(torch.no_grad) == run(torch.inference_mode)
+
+
+def test_a_layer_that_adds_its_bias_twice_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_bias = GatedLayer._add_bias
+    monkeypatch.setattr(GatedLayer, "_add_bias", lambda self, out: add_bias(self, add_bias(self, out)))
+
+    promised, counted = count(LayerSpec("tree-shared", 6, 4, 2), 7, "forward", "leaves")
+
+    assert promised.flop.bias * 2 == counted.flop.bias
+    assert promised.flop.product == counted.flop.product
+
+
+def test_a_layer_that_runs_its_operation_twice_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = LAYER_CLASSES["tree-unit", "path"]
+    rows = layer._rows  # type: ignore[union-attr]
+    monkeypatch.setattr(layer, "_rows", lambda self, x, bits: (rows(self, x, bits), rows(self, x, bits))[0])
+
+    with pytest.raises(AssertionError):
+        check(LayerSpec("tree-unit", 6, 4, 2), 7, "forward", "leaves")
+
+
+def test_an_order_that_is_not_the_one_that_runs_is_caught() -> None:
+    spec = LayerSpec("tree-shared", 6, 4, 3)
+    layer = build(spec, order="nodes", init="random")
+    x = torch.randn(7, 6, generator=torch.Generator().manual_seed(0))
+
+    counted = count_operations(lambda: layer(x.detach()), strict=True).cost
+
+    assert executed_flop(spec, layer.visited(x), "forward", "nodes") == counted.flop
+    assert executed_flop(spec, layer.visited(x), "forward", "leaves") != counted.flop
+
+
+def test_both_forms_are_in_the_table() -> None:
+    assert set(FORMS) == {form for _, form, _ in KINDS}
