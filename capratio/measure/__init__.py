@@ -1,1 +1,1 @@
-"""What does a call cost here: its operations, latency, memory and energy, and what the machine allows. Knows no layers."""
+"""What a call costs here: operations, latency, memory and energy, and what the machine allows. Knows no layers."""

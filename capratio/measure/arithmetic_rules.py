@@ -11,17 +11,19 @@ from math import prod
 import torch
 
 from capratio.cost.flop import Flop
-from capratio.cost.operation import OperationCost
 from capratio.cost.op_formulas.routing import sort_operations
+from capratio.cost.operation import OperationCost
 from capratio.measure.observed_call import ObservedCall, Rule, tensors
 from capratio.measure.product_rules import is_row
 
-# FLOP of one element of the result.
-ELEMENTWISE = {
-    **dict.fromkeys("mul div true_divide remainder fmod floor_divide neg square reciprocal pow".split(), 1),
-    **dict.fromkeys("exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan tanh sigmoid erf erfc".split(), 1),
-    "atan2": 1,
-    "rsub": 1,
+# One FLOP for each element of the result.
+SINGLE = (
+    "mul div true_divide remainder fmod floor_divide neg square reciprocal pow exp exp2 expm1 log log2 log10 log1p sqrt "
+    "rsqrt sin cos tan tanh sigmoid erf erfc atan2 rsub"
+)
+
+# FLOP of one element of the result, where it takes several.
+FUSED = {
     # a + value · b · c, a + value · (b / c), a + w · (b − a)
     "addcmul": 2,
     "addcdiv": 2,
@@ -50,10 +52,10 @@ COMPARED = (
     "maximum minimum fmax fmin clamp clamp_min clamp_max relu hardtanh threshold threshold_backward leaky_relu where "
     "bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift __and__ __or__ __xor__ "
     "__lshift__ __rshift__ __ilshift__ __irshift__ floor ceil round trunc masked_fill isin"
-).split()
+)
 
 # Compares of a reduction: n − 1 for n elements.
-EXTREMES = "amax amin argmax argmin max min aminmax any all".split()
+EXTREMES = "amax amin argmax argmin max min aminmax any all"
 
 
 def _elementwise(flop: int) -> Rule:
@@ -119,7 +121,7 @@ def _softmax(call: ObservedCall) -> OperationCost:
 
 
 def _log_softmax(call: ObservedCall) -> OperationCost:
-    """Subtract the largest, exponentiate, sum (n − 1), one logarithm, subtract it: 4 n a row, and its n − 1 compares."""
+    """Subtract the largest, exponentiate, sum (n − 1), one logarithm, subtract it: 4 n a row; n − 1 compares."""
     n, rows = _rows(call)
     return call.cost(Flop(overhead=4 * n), routing=n - rows)
 
@@ -137,7 +139,7 @@ def _rows(call: ObservedCall) -> tuple[int, int]:
 
 
 def _layer_norm(call: ObservedCall) -> OperationCost:
-    """Mean (n), differences (n), squares (n), their mean (n), epsilon and root (2), scaling (n), weight (n), bias (n)."""
+    """Mean (n), differences (n), squares (n), their mean (n), epsilon and root (2), scale (n), weight (n), bias (n)."""
     given, length = call["input"], prod(call["normalized_shape"])
     n, rows = given.numel(), given.numel() // length if length else 0
     affine = n * ((call["weight"] is not None) + (call["bias"] is not None))
@@ -196,9 +198,10 @@ def _each_given(call: ObservedCall) -> OperationCost:
 
 
 def _table() -> dict[str, Rule]:
-    rules: dict[str, Rule] = {f"aten::{name}": _elementwise(flop) for name, flop in ELEMENTWISE.items()}
-    rules |= {f"aten::{name}": _compared for name in COMPARED}
-    rules |= {f"aten::{name}": _extreme for name in EXTREMES}
+    rules: dict[str, Rule] = {f"aten::{name}": _elementwise(1) for name in SINGLE.split()}
+    rules |= {f"aten::{name}": _elementwise(flop) for name, flop in FUSED.items()}
+    rules |= {f"aten::{name}": _compared for name in COMPARED.split()}
+    rules |= {f"aten::{name}": _extreme for name in EXTREMES.split()}
     return rules
 
 

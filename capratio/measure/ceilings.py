@@ -1,119 +1,128 @@
-"""The machine's ceilings: bandwidth as curves over footprint, and the best product rate of each dtype."""
+"""What this machine can do at most, measured: bandwidth over footprint and the rate of products, with their spread."""
 
-import time
-from collections.abc import Callable
-from statistics import median
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import isfinite
+from statistics import quantiles
 
 import torch
 
 from capratio.cost.roofline import Ceilings
+from capratio.errors import InputError
+from capratio.measure.bandwidth import COPY, RANDOM_ROW, READ, bandwidth_probes, footprints
+from capratio.measure.clock import Clock, PerfClock
+from capratio.measure.free_memory import free_memory_bytes
 from capratio.measure.machine import last_level_cache_bytes
+from capratio.measure.probe import Probe, best_rate
+from capratio.measure.product_rate import PRODUCT, product_dtype, product_probes
 
-SMALLEST_BYTES = 16 * 2**10
-# Rows of this size are what a table of q-vectors holds (256 float32).
-ROW_BYTES = 1024
-REPETITIONS = 5
-PRODUCT_SIZES = (256, 512, 1024)
-# A dtype slower than this at the smallest size is not measured at larger ones: the rate will not rise a hundredfold.
-SLOW_PRODUCT_S = 0.05
+# Rounds over all points, so that the repetitions of a point lie seconds apart and see how the machine drifts.
+ROUNDS = 4
+LEAST_ROUNDS = 2
+
+Point = tuple[str, int | str]
 
 
-def measure_ceilings(threads: int, dtypes: tuple[str, ...], time_budget_s: float, measured_at_s: float) -> Ceilings:
-    """Measure what this machine can do at most, on the CPU.
+def measure_ceilings(
+    threads: int,
+    dtypes: tuple[str, ...],
+    time_budget_s: float,
+    measured_at_s: float = 0.0,
+    device: str = "cpu",
+    clock: Clock | None = None,
+) -> Ceilings:
+    """Measure the ceilings for a number of threads.
 
-    Each figure is the best of several honest candidates: a sum, a dot product and a matrix-vector product read, so that a
-    layer does not read faster than the ceiling that it is held against. A point is the median over repetitions of the
-    best of some calls; the spread is the median over points of their relative range.
+    A point is the best over candidates and rounds, since a ceiling is what the machine can do, not what it often does. The
+    spread tells how well it is known: the upper quartile, over points, of (best − worst round) / best.
 
-    Args: threads: intra-op threads. dtypes: names such as ``float32``. time_budget_s: seconds, kept within a factor of two.
-    measured_at_s: seconds since the run began.
+    Args: threads: intra-op threads, set while this measures. dtypes: names of those whose product rate is wanted; float32
+    is always measured. time_budget_s: seconds, about; two rounds are always made. measured_at_s: seconds since the run
+    began, kept in the result. device: ``cpu`` or ``cuda``.
+
+    Raises InputError for under 1 thread, a budget that is not positive, or an unknown dtype.
     """
-    torch.set_num_threads(threads)
-    footprints = _footprints()
-    parts = 3 * len(footprints) + len(dtypes)
-    part_s = time_budget_s / parts
-    buffer = torch.rand(footprints[-1] // 4)
-    target = torch.empty_like(buffer)
-    spreads: list[float] = []
-    curves: dict[str, list[tuple[float, float]]] = {"read": [], "copy": [], "rows": []}
-    with torch.inference_mode():
-        for footprint in footprints:
-            for name, candidates, moved in _movements(buffer, target, footprint):
-                rate, spread = _rate(candidates, moved, part_s)
-                curves[name].append((float(footprint), rate))
-                spreads.append(spread)
-        rates = {}
-        for dtype in dtypes:
-            rates[dtype], spread = _product_rate(getattr(torch, dtype), part_s)
-            spreads.append(spread)
+    if threads < 1:
+        raise InputError(f"threads={threads} was given; at least 1 is expected.")
+    if not (isfinite(time_budget_s) and time_budget_s > 0):
+        raise InputError(f"time_budget_s={time_budget_s} was given; a positive number of seconds is expected.")
+    names = tuple(dict.fromkeys(("float32", *dtypes)))
+    for name in names:
+        product_dtype(name)
+    used = clock or PerfClock()
+    started_s = used.now_s()
+    with torch.inference_mode(), _threads(threads):
+        points = footprints(_last_level_bytes(device), _free_bytes(device))
+        probes = [*bandwidth_probes(points, threads, device), *product_probes(names, device, used)]
+        rounds = repeat_probes(probes, started_s + time_budget_s, used, _wait(device))
+    return _ceilings(rounds, measured_at_s, threads, device)
+
+
+def repeat_probes(
+    probes: list[Probe], deadline_s: float, clock: Clock, wait: Callable[[], None]
+) -> list[dict[Point, float]]:
+    """The rate of each point in each round, the best of its candidates.
+
+    Each probe gets an equal share of the time that is left; rounds end at the deadline, after two at the soonest.
+    """
+    rounds: list[dict[Point, float]] = []
+    for done in range(ROUNDS):
+        if done >= LEAST_ROUNDS and clock.now_s() >= deadline_s:
+            break
+        share_s = (deadline_s - clock.now_s()) / (ROUNDS - done) / len(probes)
+        rates: dict[Point, float] = {}
+        for probe in probes:
+            rate = best_rate(probe, share_s / 2, clock, wait)
+            rates[probe.point] = max(rate, rates.get(probe.point, 0.0))
+        rounds.append(rates)
+    return rounds
+
+
+def spread_of(rounds: list[dict[Point, float]]) -> float:
+    """The upper quartile, over points, of (best − worst round) / best."""
+    spreads = [
+        1.0 - min(rates[point] for rates in rounds) / max(rates[point] for rates in rounds) for point in rounds[0]
+    ]
+    return quantiles(spreads, n=4, method="inclusive")[2] if len(spreads) > 1 else spreads[0]
+
+
+def _ceilings(rounds: list[dict[Point, float]], measured_at_s: float, threads: int, device: str) -> Ceilings:
+    best = {point: max(rates[point] for rates in rounds) for point in rounds[0]}
+
+    def curve(name: str) -> tuple[tuple[float, float], ...]:
+        return tuple((float(size), rate) for (kind, size), rate in best.items() if kind == name)
+
     return Ceilings(
         measured_at_s=measured_at_s,
         threads=threads,
-        device="cpu",
-        read_curve=tuple(curves["read"]),
-        copy_curve=tuple(curves["copy"]),
-        random_row_curve=tuple(curves["rows"]),
-        flop_per_s=rates,
-        spread=median(spreads),
+        device=device,
+        read_curve=curve(READ),
+        copy_curve=curve(COPY),
+        random_row_curve=curve(RANDOM_ROW),
+        flop_per_s={str(name): rate for (kind, name), rate in best.items() if kind == PRODUCT},
+        spread=spread_of(rounds),
     )
 
 
-def _footprints() -> list[int]:
-    largest = max(256 * 2**20, 4 * last_level_cache_bytes())
-    sizes = [SMALLEST_BYTES]
-    while sizes[-1] < largest:
-        sizes.append(sizes[-1] * 2)
-    return sizes
+def _last_level_bytes(device: str) -> int:
+    if device == "cpu":
+        return last_level_cache_bytes()
+    return int(torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size)
 
 
-def _movements(
-    buffer: torch.Tensor, target: torch.Tensor, footprint: int
-) -> list[tuple[str, list[Callable[[], object]], int]]:
-    """The ways to move a footprint of bytes, by the curve that they serve, with the bytes that each moves."""
-    read = buffer[: footprint // 4]
-    other = buffer[: footprint // 8]
-    matrix = read.view(-1, min(512, len(read)))
-    vector = torch.rand(matrix.shape[1])
-    # Copying reads one half of the footprint and writes the other.
-    source, copied = buffer[: footprint // 8], target[: footprint // 8]
-    rows = read.view(-1, ROW_BYTES // 4)
-    order = torch.randperm(len(rows))
-    gathered = target[: footprint // 4].view_as(rows)
-    return [
-        ("read", [read.sum, lambda: torch.mv(matrix, vector), lambda: torch.dot(other, read[len(other) :])], footprint),
-        ("copy", [lambda: copied.copy_(source)], footprint),
-        ("rows", [lambda: torch.index_select(rows, 0, order, out=gathered)], footprint),
-    ]
+def _free_bytes(device: str) -> int:
+    return free_memory_bytes() if device == "cpu" else int(torch.cuda.mem_get_info()[0])
 
 
-def _product_rate(dtype: torch.dtype, budget_s: float) -> tuple[float, float]:
-    best = (0.0, 0.0)
-    for size in PRODUCT_SIZES:
-        a, b = (torch.rand(size, size).to(dtype) for _ in range(2))
-        best = max(best, _rate([lambda a=a, b=b: torch.mm(a, b)], 2 * size**3, budget_s / len(PRODUCT_SIZES)))
-        if 2 * size**3 / best[0] > SLOW_PRODUCT_S:
-            break
-    return best
+def _wait(device: str) -> Callable[[], None]:
+    return (lambda: None) if device == "cpu" else torch.cuda.synchronize
 
 
-def _rate(candidates: list[Callable[[], object]], amount: int, budget_s: float) -> tuple[float, float]:
-    """The best candidate's amount per second as the median over repetitions, and their relative range."""
-    best = (0.0, 0.0)
-    for call in candidates:
-        call()
-        rates = [amount / _fastest_s(call, budget_s / len(candidates) / REPETITIONS) for _ in range(REPETITIONS)]
-        best = max(best, (median(rates), (max(rates) - min(rates)) / median(rates)))
-    return best
-
-
-def _fastest_s(call: Callable[[], object], budget_s: float) -> float:
-    """The shortest of the calls that fit a budget, at least one."""
-    fastest_s = float("inf")
-    end_s = time.perf_counter() + budget_s
-    while True:
-        before_s = time.perf_counter()
-        call()
-        after_s = time.perf_counter()
-        fastest_s = min(fastest_s, after_s - before_s)
-        if after_s >= end_s:
-            return fastest_s
+@contextmanager
+def _threads(threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -11,8 +11,8 @@ TIMES_LAST_LEVEL = 4
 class CacheEvictor:
     """Evicts everything else from the caches when it is called, on as many threads as torch uses.
 
-    Each thread streams its own share of the buffer, so that the private caches of its core are emptied too. The buffer is
-    made and touched once, when the evictor is.
+    Each thread streams its own share of the buffer, so that the private caches of its core are emptied too. The buffer
+    is made and touched once, when the evictor is.
     """
 
     def __init__(self, last_level_cache_bytes: int) -> None:

@@ -25,9 +25,10 @@ STEADY = 0.05
 class SamplePolicy:
     """When a measurement has enough samples.
 
-    It stops at ``relative_noise`` of the median (half its 95 % interval) once ``min_samples`` are there, at ``max_samples``,
-    or after ``time_limit_s``, whichever comes first; one sample is always taken. The warm-up ends when it is steady, after
-    ``warmup_max_calls`` or after ``warmup_time_limit_s``. Times are in seconds and count everything, also what is untimed.
+    It stops at ``relative_noise`` of the median (half its 95 % interval) once ``min_samples`` are there, at
+    ``max_samples``, or after ``time_limit_s``, whichever comes first; one sample is always taken. The warm-up ends when
+    it is steady, after ``warmup_max_calls`` or after ``warmup_time_limit_s``. Times are in seconds and count
+    everything, also what is untimed.
 
     Raises InputError for counts under 1, limits that are not positive, or fewer samples at most than at least.
     """
@@ -85,8 +86,8 @@ def measure_latency(
     """Time a call, sample by sample.
 
     A sample is ``t0 = now(); out = call(argument); t1 = now()`` and nothing else: before it, untimed, ``argument =
-    prepare(i)`` and then ``evict()`` where caches are to be cold; after it, untimed, ``check(i, out)``, which raises when
-    the output is wrong. Warm-up calls go through the same steps, with i counting on from sample to sample. The garbage
+    prepare(i)`` and then ``evict()`` where caches are to be cold; after it, untimed, ``check(i, out)``, which raises
+    when the output is wrong. Warm-up calls go through the same steps, with i counting on from sample to sample. The garbage
     collector is off.
     """
     steps = _Steps(call, prepare, check, clock, evict)

@@ -1,125 +1,150 @@
-"""The machine that measures: what it is, what is installed, and what of it may not change within a run."""
+"""The machine that measures: what a reader needs to know of it, and what makes it another machine."""
 
 import os
 import platform
-import subprocess
 import sys
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
 
+import capratio
 from capratio.errors import InputError
+from capratio.measure.caches import ASSUMED_LAST_LEVEL_BYTES, SYSTEM, last_level, read_caches
+from capratio.measure.free_memory import free_memory_bytes
+from capratio.measure.source_state import content_hash, source_state
 from capratio.measure.telemetry import gpu_names
 
-CPU_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
-PACKAGES = ("capratio", "torch", "numpy", "scipy", "pandas", "nvidia-ml-py", "psutil")
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "KMP_AFFINITY", "OMP_PROC_BIND")
-# Where the kernel does not tell its caches: larger than what most cores share, so that cold stays cold.
-UNKNOWN_LAST_LEVEL_BYTES = 64 * 2**20
+__all__ = [
+    "describe_machine",
+    "free_memory_bytes",
+    "last_level_cache_bytes",
+    "machine_identity",
+    "read_governor",
+    "require_linux",
+]
+
+PACKAGE = Path(capratio.__file__).parent
+# What changes a measurement, or the page that shows it.
+PACKAGES = (
+    "click jinja2 numba numpy nvidia-ml-py pandas psutil py-cpuinfo pyarrow rich scikit-learn scipy seaborn "
+    "threadpoolctl torch triton"
+).split()
+ENVIRONMENT = (
+    "OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS OMP_PROC_BIND OMP_PLACES GOMP_CPU_AFFINITY KMP_AFFINITY "
+    "MALLOC_CONF LD_PRELOAD CUDA_VISIBLE_DEVICES ATEN_CPU_CAPABILITY ONEDNN_MAX_CPU_ISA"
+).split()
 
 
-def require_linux() -> None:
-    """Raise InputError on a system other than Linux, whose memory and cache figures cannot be read."""
-    if not sys.platform.startswith("linux"):
+def require_linux(system: str | None = None) -> None:
+    """Do nothing on Linux.
+
+    Args: system: as ``sys.platform`` names it; this one's without it.
+
+    Raises InputError elsewhere.
+    """
+    given = sys.platform if system is None else system
+    if given != "linux":
         raise InputError(
-            f"this system is {sys.platform}; capratio measures on Linux only, since it reads memory and caches from "
-            "/proc and /sys. Reports and closed forms work here."
+            f"this system is {given!r}, and caches, memory and clocks are read the way that Linux gives them; "
+            "measure on Linux, and read the run with verdict, report and export anywhere."
         )
 
 
-def free_memory_bytes() -> int:
-    """Memory that a new process can take without swapping, in bytes."""
-    return int(psutil.virtual_memory().available)
-
-
-def cache_sizes() -> dict[str, int]:
-    """The caches that the first core sees, in bytes: ``L1d``, ``L2``, ``L3``, as far as the kernel tells them."""
-    sizes = {}
-    for index in sorted(CPU_CACHES.glob("index*")):
-        kind = (index / "type").read_text().strip()
-        if kind != "Instruction":
-            level = (index / "level").read_text().strip()
-            sizes[f"L{level}{'d' if kind == 'Data' else ''}"] = _kib((index / "size").read_text().strip())
-    return sizes
-
-
 def last_level_cache_bytes() -> int:
-    """The largest cache, in bytes, or a generous guess where the kernel tells none."""
-    return max(cache_sizes().values(), default=UNKNOWN_LAST_LEVEL_BYTES)
+    """Bytes of the CPU's last cache level; 64 MiB is assumed where the system does not tell."""
+    return last_level(read_caches()) or ASSUMED_LAST_LEVEL_BYTES
 
 
 def machine_identity() -> dict[str, object]:
-    """What may not change within a run: processor, cores, caches, memory to the GiB, and GPUs."""
+    """What makes it another machine: a run that was measured on one is not continued on another.
+
+    Model, architecture, caches, cores that may be used, memory in whole GiB and GPU names: stable from boot to boot.
+    """
     return {
-        "cpu": cpu_model(),
-        "cores": os.cpu_count(),
-        "caches_bytes": cache_sizes(),
+        "cpu_model": cpu_model(),
+        "architecture": platform.machine(),
+        "caches": {f"L{cache.level} {cache.kind}": cache.size_bytes for cache in read_caches()},
+        "cores": _usable_cpus(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
-        "gpus": gpu_names(),
+        "gpus": list(gpu_names()),
     }
 
 
 def describe_machine(source: Path | None = None) -> dict[str, object]:
-    """All that a reader needs to know about the machine and the software, for ``machine.json``.
+    """What a reader needs to know of the machine, as JSON keeps it.
 
-    source: the checkout whose commit and state are read by git; a folder that is none gives None for both.
+    Args: source: the root of the checkout that runs, whose commit is recorded; without one, or where it is none, the
+    commit is None.
     """
-    commit, dirty = _commit(source)
-    return machine_identity() | {
-        "architecture": platform.machine(),
-        "kernel": platform.release(),
+    caches, state = read_caches(), source_state(source)
+    last_bytes = last_level(caches)
+    return {
+        **machine_identity(),
+        "caches": [asdict(cache) for cache in caches],
+        "last_level_cache_bytes": last_bytes or ASSUMED_LAST_LEVEL_BYTES,
+        "last_level_cache_assumed": last_bytes is None,
+        "physical_cores": psutil.cpu_count(logical=False),
+        "logical_cpus": psutil.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "interop_threads": torch.get_num_interop_threads(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "governor": read_governor(),
+        "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "torch_config": " ".join(torch.__config__.parallel_info().split())[:2000],
-        "torch_threads": torch.get_num_threads(),
+        "packages": _versions(),
+        "torch_config": torch.__config__.show(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "affinity": sorted(os.sched_getaffinity(0)),
-        "environment": {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
-        "commit": commit,
-        "dirty": dirty,
+        "thread_pools": _thread_pools(),
+        "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+        "capratio": capratio.__version__,
+        "commit": state.commit,
+        "dirty": state.dirty,
+        "content": content_hash(PACKAGE),
     }
 
 
-def cpu_model() -> str:
-    """The processor's name as the kernel gives it, with family, model and stepping, since names alone repeat."""
-    first = dict(
-        (part.strip() for part in line.split(":", 1))
-        for line in Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
-        if ":" in line
-    )
-    name = first.get("model name", platform.machine())
-    numbers = [first[key] for key in ("cpu family", "model", "stepping") if key in first]
-    return f"{name} ({'/'.join(numbers)})" if numbers else name
-
-
-def _kib(text: str) -> int:
-    units = {"K": 2**10, "M": 2**20, "G": 2**30}
-    return int(text[:-1]) * units[text[-1]] if text[-1] in units else int(text)
-
-
-def _version(package: str) -> str | None:
+def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The CPU's name as the kernel gives it, the architecture where it gives none."""
     try:
-        return version(package)
-    except PackageNotFoundError:
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    # Some architectures have no such line; the package knows them by their numbers, and takes a second.
+    from cpuinfo import get_cpu_info
+
+    return str(get_cpu_info().get("brand_raw") or platform.machine())
+
+
+def read_governor(system: Path = SYSTEM) -> str | None:
+    """The rule by which the kernel chooses the first CPU's clock, None where it does not (a virtual machine)."""
+    try:
+        return (system / "cpu0" / "cpufreq" / "scaling_governor").read_text().strip()
+    except OSError:
         return None
 
 
-def _commit(source: Path | None) -> tuple[str | None, bool | None]:
-    # Only a checkout of its own: an environment inside somebody's repository must not borrow that one's commit.
-    if source is None or not (source / ".git").exists():
-        return None, None
-    commit = _git(source, "rev-parse", "HEAD")
-    state = _git(source, "status", "--porcelain")
-    return commit or None, None if state is None else bool(state)
+def _usable_cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _git(source: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(source), *arguments], capture_output=True, text=True, timeout=20, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+def _versions() -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def _thread_pools() -> list[dict[str, Any]]:
+    from threadpoolctl import threadpool_info
+
+    kept = ("user_api", "internal_api", "num_threads", "version")
+    return [{key: pool.get(key) for key in kept} for pool in threadpool_info()]

@@ -1,6 +1,8 @@
 """The memory of one call: torch's allocator, its CUDA pool, the device and the process, four numbers never mixed."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -11,6 +13,7 @@ from capratio.measure.telemetry import Telemetry, open_telemetry
 
 _NO_POOL = "torch keeps no pool of CPU memory"
 _NOT_A_GPU = "NVML sees GPUs only, and the call ran on the CPU"
+_LOG_LEVEL, _SILENT = "KINETO_LOG_LEVEL", "6"
 _HOST_ONLY = "the resident set is memory of the host, and the call ran on a GPU"
 
 
@@ -61,7 +64,7 @@ def allocated_peak_bytes(call: Callable[[], object]) -> int:
 
     The profiler reports each allocation and release as a difference; the peak is the largest running sum of these.
     """
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+    with _silent_profiler(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         out = call()
     # What the call returns is held until here, as its caller would.
     del out
@@ -73,6 +76,18 @@ def allocated_peak_bytes(call: Callable[[], object]) -> int:
     ]
     # The sort is stable: changes of one moment stay in the order in which they were reported.
     return peak_of_changes([change for _, change in sorted(changes, key=lambda one: one[0])])
+
+
+@contextmanager
+def _silent_profiler() -> Iterator[None]:
+    """Keep the profiler from writing a line to standard error at each start and stop; it asks when it first starts."""
+    given = os.environ.get(_LOG_LEVEL)
+    os.environ.setdefault(_LOG_LEVEL, _SILENT)
+    try:
+        yield
+    finally:
+        if given is None:
+            os.environ.pop(_LOG_LEVEL, None)
 
 
 def peak_of_changes(changes: list[int]) -> int:

@@ -1,4 +1,4 @@
-"""What moving data costs: no FLOP, but bytes; copies, gathers by an index with their rows, and what only makes a tensor."""
+"""What moving data costs: no FLOP, but bytes; copies, gathers by an index with their rows, and new tensors."""
 
 from math import prod
 from typing import Any
@@ -14,21 +14,21 @@ COPIED = (
     "clone _to_copy cat stack flip roll repeat tril triu constant_pad_nd slice_backward select_backward "
     "slice_scatter select_scatter diagonal_scatter diagonal_backward diag_embed masked_select masked_scatter "
     "_reshape_copy expand_copy permute_copy view_copy _pack_padded_sequence repeat_interleave"
-).split()
+)
 
 # Write what they return and read nothing.
 MADE = (
     "zeros ones full arange linspace eye scalar_tensor zeros_like ones_like full_like rand_like randn_like new_zeros "
     "new_ones new_full rand randn randint randint_like randperm bernoulli normal uniform random exponential fill zero "
     "tril_indices triu_indices"
-).split()
+)
 
 # Touch no element: they allocate, show the same memory in another shape, or read one number.
 FREE = (
     "empty empty_like empty_strided new_empty new_empty_strided empty_permuted _unsafe_view _reshape_alias lift "
     "lift_fresh detach set_ resize_ _local_scalar_dense item is_same_size sym_size sym_stride sym_numel "
     "_assert_async _assert_scalar _version"
-).split()
+)
 
 
 def _copied(call: ObservedCall) -> OperationCost:
@@ -93,7 +93,7 @@ def _index_rows(indices: Any) -> int:
     masks = [index for index in given if index.dtype in (torch.bool, torch.uint8)]
     if masks:
         return int(masks[0].count_nonzero())
-    return prod(torch.broadcast_shapes(*(index.shape for index in given)))
+    return torch.broadcast_tensors(*given)[0].numel()  # type: ignore[no-untyped-call]
 
 
 def _row_elements(tensor: torch.Tensor, indices: Any) -> int:
@@ -132,9 +132,9 @@ def _placed_rows(call: ObservedCall) -> OperationCost:
 
 
 MOVEMENT_RULES: dict[str, Rule] = {
-    **{f"aten::{name}": _copied for name in COPIED},
-    **{f"aten::{name}": _made for name in MADE},
-    **{f"aten::{name}": _free for name in FREE},
+    **{f"aten::{name}": _copied for name in COPIED.split()},
+    **{f"aten::{name}": _made for name in MADE.split()},
+    **{f"aten::{name}": _free for name in FREE.split()},
     "aten::copy_": _copy,
     "aten::copy": _copy,
     "aten::index_select": _gather,

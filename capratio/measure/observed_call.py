@@ -37,7 +37,7 @@ class ObservedCall:
 
     @property
     def read_bytes(self) -> int:
-        """Bytes of the tensors that were given, ``out=`` ones left out; a repeated row of an expanded one counts once."""
+        """Bytes of the tensors that were given, ``out=`` ones left out; what an expanded one repeats counts once."""
         given = (value for name, value in self.arguments.items() if name not in _OUT_NAMES)
         return sum(held_bytes(tensor) for tensor in tensors(list(given)))
 

@@ -101,11 +101,11 @@ def _visited_groups_bytes(left: torch.Tensor, right: torch.Tensor, offsets: torc
     visited = sum(end > start for start, end in zip([0, *ends[:-1]], ends, strict=True))
     rows = ends[-1] if ends else 0
     matrix_bytes = right.shape[1] * right.shape[2] * right.element_size()
-    return rows * left.shape[1] * left.element_size() + visited * matrix_bytes + held_bytes(offsets)
+    return int(rows * left.shape[1] * left.element_size() + visited * matrix_bytes + held_bytes(offsets))
 
 
 def _bag(call: ObservedCall) -> OperationCost:
-    """n − 1 adds of q in a bag of n rows, and q multiplies a row where rows have weights: overhead, as all sums of rows."""
+    """n − 1 adds of q in a bag of n rows, and q multiplies a row where rows have weights: overhead, as sums of rows."""
     table, indices, mode = call["weight"], call["indices"], call["mode"]
     width, itemsize = table.shape[1], table.element_size()
     used = _used(indices, call["padding_idx"])

@@ -20,21 +20,19 @@ def more_resolved(symbol: str, resolved: int, needed: int, largest: float, *, in
     return f"Needs {reach}, or more processes a case: {resolved} sizes are above resolution, {needed} must be."
 
 
-def more_processes(
-    what: str, estimate: float, low: float, high: float, expected: float, margin: float, processes: int
-) -> str:
+def more_processes(estimate: float, low: float, high: float, expected: float, margin: float, processes: int) -> str:
     """Advice where an interval crosses the edge of the margin: how many processes would draw it to one side.
 
-    An interval's width falls with the square root of the processes.
+    An interval's width falls with the square root of the processes. Where they would be too many, the estimate lies on
+    the edge itself.
     """
     half_width = max(high - low, 0.0) / 2.0
     room = abs(margin - abs(estimate - expected))
     told = f"interval half-width {half_width:.2g}, margin {margin:.2g}"
-    if room <= 0 or half_width <= 0:
-        return f"The {what} lies on the margin's edge ({told}); a wider range of sizes would tell more than processes."
-    needed = ceil(processes * (half_width / room) ** 2)
+    needed = ceil(processes * (half_width / room) ** 2) if room > 0 else _MOST_PROCESSES + 1
     if needed > _MOST_PROCESSES:
-        return f"Needs a wider range of sizes: {told}; over {_MOST_PROCESSES} processes a case would be needed."
-    # Rounded up to what the guess is worth.
-    shown = max(needed, processes + 1)
-    return f"Needs more processes a case: {told}; about {shown} in place of {processes}."
+        return (
+            f"Needs another range of sizes: {told}, and the estimate lies so near the margin's edge that over "
+            f"{_MOST_PROCESSES} processes a case would be needed here."
+        )
+    return f"Needs more processes a case: {told}; about {max(needed, processes + 1)} in place of {processes}."

@@ -108,9 +108,10 @@ def named(
         if change < 0 and name == UNEXPLAINED and breaks and breaks[-1].explained:
             # Past a cache, latency rises while its hits thin out and then levels off at the next level's price.
             name = f"past {breaks[-1].name.removeprefix('past ')}"
-        breaks.append(
-            Break(float(x[index]), name, name != UNEXPLAINED, surroundings[index].footprint_bytes),
-        )
+        if breaks and breaks[-1].name == name and name != UNEXPLAINED:
+            # One cause that bends the line twice in a row is one break.
+            continue
+        breaks.append(Break(float(x[index]), name, name != UNEXPLAINED, surroundings[index].footprint_bytes))
     return tuple(breaks)
 
 
@@ -121,8 +122,8 @@ def _cause(index: int, surroundings: Sequence[Surroundings], capacities: Mapping
         return f"order changes from {orders[0]} to {orders[-1]}"
     if before.launch_bound and not after.launch_bound:
         return "launch-bound edge"
-    known = before.tokens_per_leaf is not None and after.tokens_per_leaf is not None
-    if known and before.tokens_per_leaf >= 1.0 >= after.tokens_per_leaf:
+    first, last = before.tokens_per_leaf, after.tokens_per_leaf
+    if first is not None and last is not None and first >= 1.0 >= last:
         return "fewer than one token a leaf"
     if here.footprint_bytes is None or here.footprint_bytes <= 0:
         return UNEXPLAINED

@@ -9,6 +9,22 @@ from capratio.records.record import Point, Record
 FIELDS = tuple(field.name for field in fields(Point))
 # What a group is called by; the rest of what it holds equal is its regime.
 _NAMED = ("in_features", "out_features", "depth")
+# The order in which a regime is told: the call first, then where it ran, on what, and by which means.
+_TOLD = (
+    "tokens",
+    "pass_",
+    "cache",
+    "dtype",
+    "device",
+    "threads",
+    "input",
+    "routing",
+    "backend",
+    "gate",
+    "bias",
+    "order",
+    "options",
+)
 
 Key = tuple[tuple[str, object], ...]
 
@@ -62,8 +78,8 @@ def series(own: Mapping[str, object]) -> str:
 
 def regime(key: Key) -> str:
     """Everything but layer and sizes that a group holds equal, in words."""
-    told = [(field, value) for field, value in key if field not in ("layer", "form", *_NAMED)]
-    return ", ".join(filter(None, (word(field, value) for field, value in told)))
+    own = dict(key)
+    return ", ".join(filter(None, (word(field, own[field]) for field in _TOLD if field in own)))
 
 
 def word(field: str, value: object) -> str:

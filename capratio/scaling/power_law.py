@@ -13,8 +13,10 @@ from capratio.scaling.spread import standard_errors
 # What c0 may be: anything, at least 0, or 0 (an anchored floor is subtracted first).
 Floor = Literal["free", "not negative", "zero"]
 
-# Between grid points a parabola finds the least residual, so that the step does not show.
+# Steps of the coarse grid, and points of the fine one about its best: steps of 0.001, at which a parabola through three
+# neighbours finds the top. A floor that is just allowed gives the profile a corner, which a coarse parabola cuts.
 _STEP = 0.02
+_FINE = 41
 # Gauss-Newton on the logarithm settles to 1e-6 within these from the points themselves.
 _ROUNDS = 8
 
@@ -95,58 +97,71 @@ def _working(target: Floats, curve: Floats, below: float) -> tuple[Floats, Float
 
 
 def _exponents(x: Floats, y: Floats, weights: Floats, margins: Margins, floor: Floor) -> Floats:
-    """The b of least residual for each row of y (draws, n).
+    """The b of least residual for each row of y (draws, n): on a coarse grid, then on a fine one about its best."""
+    lowest = margins.smallest_exponent if floor == "free" else _STEP
+    scaled, weights = x / _middle(x), weights / weights.sum()
+    coarse = np.arange(lowest, margins.largest_exponent + _STEP / 2, _STEP)[None, :]
+    best = coarse[0, np.argmax(_explained(scaled, coarse, y, weights, floor), axis=1)]
+    near = best[:, None] + np.linspace(-_STEP, _STEP, _FINE)
+    fine = np.clip(near, coarse[0, 0], coarse[0, -1])
+    return _refined(fine, _explained(scaled, fine, y, weights, floor))
+
+
+def _explained(scaled: Floats, b: Floats, y: Floats, weights: Floats, floor: Floor) -> Floats:
+    """What a curve of each exponent takes off Σ w y²: (draws, exponents).
 
     Beside the constant, h_b(x) = (x^b - 1) / b spans what x^b spans, and is log x at b = 0. Only growth is fitted: for
     a row that falls, every b is as good as a constant, and the smallest is taken.
+
+    Args: b: (draws, exponents), or (1, exponents) for all draws alike. y: (draws, n).
     """
-    lowest = margins.smallest_exponent if floor == "free" else _STEP
-    grid = np.arange(lowest, margins.largest_exponent + _STEP / 2, _STEP)
-    scaled, weights = x / _middle(x), weights / weights.sum()
-    powers = scaled ** grid[:, None]
     if floor == "zero":
-        explained = _through_origin(powers, y, weights)
-    else:
-        basis = _basis(scaled, grid)
-        centres, means = basis @ weights, y @ weights
-        centred = basis - centres[:, None]
-        spread = (centred**2) @ weights
-        slope = ((y - means[:, None]) * weights) @ centred.T / spread
-        # The residual is Σ w y² less these; Σ w y² is the same at every b.
-        explained = means[:, None] ** 2 + np.where(slope > 0, slope**2 * spread, 0.0)
-        if floor == "not negative":
-            # y = α + s·h_b has c0 = α - s / b; where that is negative, the best that is allowed has c0 = 0.
-            negative = means[:, None] - slope * (centres + 1.0 / grid) < 0
-            explained = np.where(negative, _through_origin(powers, y, weights), explained)
-    return _refined(grid, explained)
+        return _through_origin(scaled, b, y, weights)
+    basis = _basis(scaled, b)
+    centres, means = basis @ weights, (y @ weights)[:, None]
+    centred = basis - centres[..., None]
+    spread = np.maximum((centred**2) @ weights, np.finfo(float).tiny)
+    slope = _products(centred, (y - means) * weights) / spread
+    explained = means**2 + np.where(slope > 0, slope**2 * spread, 0.0)
+    if floor == "not negative":
+        # y = α + s·h_b has c0 = α - s / b; where that is negative, the best that is allowed has c0 = 0.
+        negative = means - slope * (centres + 1.0 / b) < 0
+        explained = np.where(negative, _through_origin(scaled, b, y, weights), explained)
+    return np.asarray(explained)
 
 
 def _middle(x: Floats) -> float:
     return float(np.exp(np.mean(np.log(x))))
 
 
-def _basis(scaled: Floats, grid: Floats) -> Floats:
-    logs = np.log(scaled)
-    exponents = grid[:, None]
-    near_zero = np.abs(exponents) < _STEP / 2
+def _basis(scaled: Floats, b: Floats) -> Floats:
+    exponents, logs = b[..., None], np.log(scaled)
+    near_zero = np.abs(exponents) < 1e-6
     safe = np.where(near_zero, 1.0, exponents)
     return np.asarray(np.where(near_zero, logs, np.expm1(safe * logs) / safe))
 
 
-def _through_origin(powers: Floats, y: Floats, weights: Floats) -> Floats:
-    return np.asarray(((y * weights) @ powers.T).clip(min=0.0) ** 2 / ((powers**2) @ weights))
+def _through_origin(scaled: Floats, b: Floats, y: Floats, weights: Floats) -> Floats:
+    powers = scaled ** b[..., None]
+    return np.asarray(_products(powers, y * weights).clip(min=0.0) ** 2 / ((powers**2) @ weights))
 
 
-def _refined(grid: Floats, explained: Floats) -> Floats:
-    """The top of the parabola through the best grid point and its neighbours, for each row of (draws, grid)."""
+def _products(curves: Floats, y: Floats) -> Floats:
+    """Σ_n curves[·, b, n] y[·, n]; one set of curves for all rows is a plain matrix product."""
+    return np.asarray(y @ curves[0].T if len(curves) == 1 else (curves @ y[:, :, None])[..., 0])
+
+
+def _refined(b: Floats, explained: Floats) -> Floats:
+    """The top of the parabola through the best exponent and its neighbours, for each row of (draws, exponents)."""
     best = np.argmax(explained, axis=1)
-    inside = np.clip(best, 1, len(grid) - 2)
+    inside = np.clip(best, 1, b.shape[1] - 2)
     rows = np.arange(len(best))
     left, middle, right = (explained[rows, inside + step] for step in (-1, 0, 1))
     bend = left - 2.0 * middle + right
     shift = np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, -1.0), 0.0)
-    at_edge = best != inside
-    return np.asarray(grid[best] + np.where(at_edge, 0.0, _STEP * np.clip(shift, -1.0, 1.0)))
+    # At an end of the range the neighbours are the same exponent again.
+    step = b[rows, np.minimum(best + 1, b.shape[1] - 1)] - b[rows, best]
+    return np.asarray(b[rows, best] + np.where(best == inside, step * np.clip(shift, -1.0, 1.0), 0.0))
 
 
 def _finished(

@@ -47,8 +47,9 @@ class Verdict:
     claim: its id. group: the layer and the sizes that are held. title: the law in a line. text: the law in full. kind:
     ``exact`` (integers, point by point) or ``fitted`` (an interval against a margin). status: ``holds``, ``broken`` or
     ``undecided``. quantity: what ``expected`` and ``estimate`` are. low, high: the interval of the estimate. margin:
-    how far from ``expected`` the whole interval may lie. regime: in words, where it was judged. points: what was judged.
-    breaks: where the line bends. advice: what would decide an undecided one, else empty. sentence: why it ends so.
+    how far from ``expected`` the whole interval may lie. regime: in words, where it was judged. points: what was
+    judged. breaks: where the line bends. advice: what would decide an undecided one, else empty. sentence: why it ends
+    so.
 
     Raises InputError for another kind or status.
     """

@@ -1,15 +1,12 @@
 """The memory of a call: hand-counted peaks, and no number where the device has none."""
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import capratio.measure.memory as memory_module
-from capratio.measure.memory import measure_memory, reset_resident_peak, resident_peak_bytes, running_peak
+from capratio.measure import memory as memory_module
+from capratio.measure.memory import CallMemory, measure_memory, peak_of_changes
 
 MEBIBYTE = 2**20
 ONE_MEBIBYTE = MEBIBYTE // 4  # float32 elements
@@ -57,7 +54,7 @@ def test_the_gradients_of_a_backward_pass_are_in_the_peak() -> None:
 
     def call() -> None:
         weight.grad = None
-        (weight * 2.0).backward(torch.ones(ONE_MEBIBYTE))
+        torch.autograd.backward(weight * 2.0, torch.ones(ONE_MEBIBYTE))
 
     peak = measure_memory(call).allocated_peak_bytes
 
@@ -66,28 +63,32 @@ def test_the_gradients_of_a_backward_pass_are_in_the_peak() -> None:
     assert 3 * MEBIBYTE <= peak < 3.1 * MEBIBYTE
 
 
+def resident_of(memory: CallMemory) -> int:
+    if memory.resident_peak_bytes is None:
+        pytest.skip(memory.absent["resident_peak_bytes"])
+    return memory.resident_peak_bytes
+
+
 def test_the_resident_peak_sees_pages_that_are_written_and_released() -> None:
-    if not reset_resident_peak():
-        pytest.skip("this system does not let a process reset the peak of its resident set")
+    resident = resident_of(measure_memory(lambda: torch.ones(64 * ONE_MEBIBYTE).numel()))
 
-    resident = measure_memory(lambda: torch.ones(64 * ONE_MEBIBYTE).numel()).resident_peak_bytes
-
-    assert resident is not None
     # 64 MiB of float32 in pages, give or take what the process had free.
     assert 60 * MEBIBYTE < resident < 96 * MEBIBYTE
 
 
-def test_a_reset_forgets_an_earlier_peak() -> None:
+def test_the_resident_peak_forgets_what_was_released_before() -> None:
     torch.ones(64 * ONE_MEBIBYTE).sum()
-    before = resident_peak_bytes()
 
-    if not reset_resident_peak():
-        pytest.skip("this system does not let a process reset the peak of its resident set")
-    after = resident_peak_bytes()
+    assert resident_of(measure_memory(lambda: None)) < 16 * MEBIBYTE
 
-    assert before is not None
-    assert after is not None
-    assert after < before - 32 * MEBIBYTE
+
+def test_a_given_baseline_is_subtracted_from_the_resident_peak() -> None:
+    whole = resident_of(measure_memory(lambda: None, baseline_resident_bytes=0))
+    part = resident_of(measure_memory(lambda: None, baseline_resident_bytes=64 * MEBIBYTE))
+
+    # A process that has imported torch is larger than that.
+    assert whole > 64 * MEBIBYTE
+    assert part == pytest.approx(whole - 64 * MEBIBYTE, abs=16 * MEBIBYTE)
 
 
 def test_numbers_that_a_cpu_has_not_are_none_with_their_reason() -> None:
@@ -95,29 +96,26 @@ def test_numbers_that_a_cpu_has_not_are_none_with_their_reason() -> None:
 
     assert memory.reserved_peak_bytes is None
     assert memory.device_used_peak_bytes is None
-    assert {"reserved_peak_bytes", "device_used_peak_bytes"} <= dict(memory.absent).keys()
+    assert {"reserved_peak_bytes", "device_used_peak_bytes"} <= memory.absent.keys()
 
 
-def test_a_system_without_a_reset_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(memory_module, "_CLEAR_REFS", tmp_path / "no folder" / "clear_refs")
+def test_a_system_without_a_reset_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(call: object) -> int:
+        raise PermissionError("clear_refs")
+
+    monkeypatch.setattr(memory_module, "resident_peak_bytes", refused)
 
     memory = measure_memory(lambda: None)
 
     assert memory.resident_peak_bytes is None
-    assert "reset" in dict(memory.absent)["resident_peak_bytes"]
-
-
-def test_a_system_without_a_status_file_has_no_peak(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(memory_module, "_STATUS", tmp_path / "status")
-
-    assert resident_peak_bytes() is None
+    assert "clear_refs" in memory.absent["resident_peak_bytes"]
 
 
 def test_every_number_that_is_none_has_its_reason() -> None:
     memory = measure_memory(lambda: None)
 
     names = [name for name in memory.__slots__ if name != "absent"]
-    assert dict(memory.absent).keys() == {name for name in names if getattr(memory, name) is None}
+    assert memory.absent.keys() == {name for name in names if getattr(memory, name) is None}
 
 
 def test_an_error_of_the_call_comes_through() -> None:
@@ -130,14 +128,14 @@ def test_an_error_of_the_call_comes_through() -> None:
 
 @given(st.lists(st.integers(-100, 100), max_size=30))
 def test_the_running_peak_is_the_largest_prefix_sum(deltas: list[int]) -> None:
-    assert max(sum(deltas[:end]) for end in range(len(deltas) + 1)) == running_peak(deltas)
+    assert max(sum(deltas[:end]) for end in range(len(deltas) + 1)) == peak_of_changes(deltas)
 
 
 def test_a_peak_that_is_read_as_a_sum_of_allocations_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def sum_of_allocations(deltas: Any) -> int:
+    def sum_of_allocations(deltas: list[int]) -> int:
         return sum(delta for delta in deltas if delta > 0)
 
-    monkeypatch.setattr(memory_module, "running_peak", sum_of_allocations)
+    monkeypatch.setattr(memory_module, "peak_of_changes", sum_of_allocations)
 
     with pytest.raises(AssertionError):
         test_tensors_that_live_together_add_up_and_others_do_not()

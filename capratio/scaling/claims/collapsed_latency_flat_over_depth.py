@@ -16,6 +16,9 @@ from capratio.scaling.margins import Margins
 from capratio.scaling.verdict import FitPoint, Kind, Status, Verdict
 from capratio.units import seconds
 
+# More depths than these are told by their range.
+_MOST_PLACES = 4
+
 Times = dict[int, dict[int, float]]
 
 
@@ -141,11 +144,17 @@ def _decided(
         return "holds", shown, ""
     outside = [p for p, out in zip(points, found.outside(margin), strict=True) if out]
     if outside:
-        places = ", ".join(f"k = {p.x:.0f} by {p.y - 1:+.0%}" for p in outside)
-        return "broken", f"Latency leaves ±{margin:.0%} of t(0) at {places}.", ""
+        return "broken", f"Latency leaves {margin:.0%} of t(0) at {_places(outside)}.", ""
     crossing = max(points, key=lambda p: max(p.high - 1.0, 1.0 - p.low))
-    advice = more_processes("ratio", crossing.y, crossing.low, crossing.high, 1.0, margin, processes)
-    return "undecided", shown, f"{advice} k = {crossing.x:.0f} is the widest."
+    advice = more_processes(crossing.y, crossing.low, crossing.high, 1.0, margin, processes)
+    return "undecided", shown, f"{advice} That is for k = {crossing.x:.0f}, which reaches farthest."
+
+
+def _places(outside: Sequence[FitPoint]) -> str:
+    if len(outside) <= _MOST_PLACES:
+        return ", ".join(f"k = {p.x:.0f} by {p.y - 1:+.0%}" for p in outside)
+    least, most = (end(p.y for p in outside) - 1 for end in (min, max))
+    return f"{len(outside)} depths from k = {outside[0].x:.0f} to {outside[-1].x:.0f}, by {least:+.0%} to {most:+.0%}"
 
 
 def _from_the_first(

@@ -65,4 +65,4 @@ def fit_sentence(what: str, axis: Abscissa, fit: PowerFit, points: Sequence[FitP
 
 def interval_advice(fit: PowerFit, expected: float, margin: float, processes: int) -> str:
     """What would draw an interval that crosses the margin to one side."""
-    return more_processes("exponent", fit.exponent, fit.low, fit.high, expected, margin, processes)
+    return more_processes(fit.exponent, fit.low, fit.high, expected, margin, processes)

@@ -16,7 +16,7 @@ class PathLatencyOverOverheadFlop(PairedLatency):
     id = "path-latency-over-overhead-flop"
     title = "Overhead latency of a batch grows like its overhead FLOP"
     swept = "depth"
-    axis = Abscissa("overhead", unit="FLOP")
+    axis = Abscissa("overhead FLOP", unit="FLOP")
 
     def eligible(self, record: Record) -> bool:
         """Batches of more than one token, in any pass and cache state."""

@@ -1,0 +1,63 @@
+"""Candidates for the rate of matrix products by dtype; the rate is the largest over shapes."""
+
+from collections.abc import Iterator
+
+import torch
+
+from capratio.errors import InputError
+from capratio.measure.clock import Clock
+from capratio.measure.probe import Probe, best_rate
+
+PRODUCT = "product"
+# (m, k, n): squares, and the shapes of layers (tokens, in, out); which of them is fastest depends on the library.
+CPU_SHAPES = ((256, 256, 256), (512, 512, 512), (1024, 512, 512), (1024, 1024, 1024))
+CUDA_SHAPES = ((2048, 2048, 2048), (4096, 4096, 4096), (8192, 4096, 4096))
+# A dtype that is slower than this share of float32 is emulated; only the smallest shape is asked for, or a probe of
+# it would take seconds.
+EMULATED_SHARE = 1 / 20
+_TINY = (64, 64, 64)
+_HALF = (torch.bfloat16, torch.float16)
+
+
+def product_dtype(name: str) -> torch.dtype:
+    """The floating-point dtype of a name such as ``float32``.
+
+    Raises InputError for a name that torch does not know as one.
+    """
+    dtype = getattr(torch, name, None)
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise InputError(f"dtype={name!r} was given; a floating-point dtype of torch such as float32 is expected.")
+    return dtype
+
+
+def product_probes(names: tuple[str, ...], device: str, clock: Clock) -> Iterator[Probe]:
+    """All candidates for the dtypes that are asked for; on the CPU, half types are also multiplied as float32.
+
+    A product of half matrices may convert them to float32, which costs little beside a large product, so the rate of
+    float32 is a rate of half types too.
+    """
+    for name in names:
+        dtype = product_dtype(name)
+        if device != "cpu":
+            yield from (_probe(name, dtype, shape, device) for shape in CUDA_SHAPES)
+        elif dtype not in _HALF:
+            yield from (_probe(name, dtype, shape, device) for shape in CPU_SHAPES)
+        else:
+            yield from (_probe(name, torch.float32, shape, device) for shape in CPU_SHAPES)
+            shapes = (_TINY,) if _is_emulated(name, dtype, clock) else CPU_SHAPES
+            yield from (_probe(name, dtype, shape, device) for shape in shapes)
+
+
+def _is_emulated(name: str, dtype: torch.dtype, clock: Clock) -> bool:
+    own = best_rate(_probe(name, dtype, _TINY, "cpu"), 0.0, clock, lambda: None)
+    plain = best_rate(_probe(name, torch.float32, _TINY, "cpu"), 0.0, clock, lambda: None)
+    return own < EMULATED_SHARE * plain
+
+
+def _probe(name: str, dtype: torch.dtype, shape: tuple[int, int, int], device: str) -> Probe:
+    rows, inner, columns = shape
+    generator = torch.Generator().manual_seed(0)
+    left = torch.randn(rows, inner, generator=generator).to(device, dtype)
+    right = torch.randn(columns, inner, generator=generator).to(device, dtype).t()
+    out = torch.empty(rows, columns, device=device, dtype=dtype)
+    return Probe((PRODUCT, name), 2.0 * rows * inner * columns, lambda: torch.mm(left, right, out=out))
