@@ -18,8 +18,8 @@ from capratio.measure.product_rules import is_row
 
 # One FLOP for each element of the result.
 SINGLE = (
-    "mul div true_divide remainder fmod floor_divide neg square reciprocal pow exp exp2 expm1 log log2 log10 log1p sqrt "
-    "rsqrt sin cos tan tanh sigmoid erf erfc atan2 rsub"
+    "mul div true_divide remainder fmod floor_divide neg square reciprocal pow exp exp2 expm1 log log2 log10 log1p "
+    "sqrt rsqrt sin cos tan tanh sigmoid erf erfc atan2 rsub"
 )
 
 # FLOP of one element of the result, where it takes several.

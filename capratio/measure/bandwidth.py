@@ -5,6 +5,7 @@ within one call, by a sum over an expanded view, since a call of torch takes lon
 """
 
 from collections.abc import Iterator
+from itertools import cycle
 
 import torch
 
@@ -15,8 +16,8 @@ READ, COPY, RANDOM_ROW = "read", "copy", "random row"
 SMALLEST_BYTES = 16 * 2**10
 # Also where the caches are small, the last point must be memory beyond doubt.
 LEAST_LARGEST_BYTES = 256 * 2**20
-# Where a call must read at least this much, its own time (some µs) is under a tenth even of an L1 cache's rate.
-LEAST_BYTES_A_CALL = 8 * 2**20
+# A call reads at least this much, so that its own time (some µs) is a tenth of it even at the rate of a first cache.
+LEAST_BYTES_A_CALL = 4 * 2**20
 # A row of 512 float32: the q-vector of the middle of the published sizes.
 ROW_ELEMENTS = 512
 # Rows that are summed into one, so that writing is 1/64 of reading.
@@ -41,8 +42,10 @@ def bandwidth_probes(points: tuple[int, ...], threads: int, device: str) -> Iter
     buffer = torch.ones(points[-1] // _ITEM_BYTES, device=device)
     generator = torch.Generator().manual_seed(0)
     for footprint in points:
+        yield from _read(buffer[: footprint // _ITEM_BYTES], footprint, threads)
+    # Every second footprint, counted from memory's: these two curves are shown, and no limit is read from them.
+    for footprint in points[::-2][::-1]:
         elements = buffer[: footprint // _ITEM_BYTES]
-        yield from _read(elements, footprint, threads)
         yield _copy(elements, footprint)
         yield _random_rows(elements, footprint, generator)
 
@@ -55,9 +58,8 @@ def _read(elements: torch.Tensor, footprint: int, threads: int) -> Iterator[Prob
     amount = float(repeats * share * threads * _ITEM_BYTES)
     yield Probe((READ, footprint), amount, lambda: repeated.sum(-1))
     yield Probe((READ, footprint), amount, lambda: repeated.amax(-1))
-    yield Probe((READ, footprint), footprint, lambda: torch.dot(elements, elements))
-    if repeats > 1:
-        yield Probe((READ, footprint), footprint, lambda: elements.sum())
+    if repeats == 1:
+        yield Probe((READ, footprint), footprint, lambda: torch.dot(elements, elements))
 
 
 def _copy(elements: torch.Tensor, footprint: int) -> Probe:
@@ -67,14 +69,16 @@ def _copy(elements: torch.Tensor, footprint: int) -> Probe:
 
 
 def _random_rows(elements: torch.Tensor, footprint: int, generator: torch.Generator) -> Probe:
-    """Every row once in random order (small tables several times), summed in bags; the bytes of rows count."""
+    """Rows in random order (all of them before one comes again), summed in bags; the bytes of rows count."""
     table = elements.view(-1, ROW_ELEMENTS)
-    bytes_of_row = ROW_ELEMENTS * _ITEM_BYTES
-    repeats = max(LEAST_BYTES_A_CALL // 4 // footprint, 1)
-    order = torch.cat([torch.randperm(len(table), generator=generator) for _ in range(repeats)]).to(elements.device)
-    starts = torch.arange(0, len(order), ROWS_A_BAG, device=elements.device)
+    rows = LEAST_BYTES_A_CALL // (ROW_ELEMENTS * _ITEM_BYTES)
+    repeats = max(rows // len(table), 1)
+    order = torch.cat([torch.randperm(len(table), generator=generator) for _ in range(repeats)])
+    # A call fetches one part and the next call the next one, so that what is fetched was not fetched just before.
+    parts = cycle(order.to(elements.device).split(rows))
+    starts = torch.arange(0, rows, ROWS_A_BAG, device=elements.device)
 
     def fetch() -> torch.Tensor:
-        return torch.nn.functional.embedding_bag(order, table, starts, mode="sum")
+        return torch.nn.functional.embedding_bag(next(parts), table, starts, mode="sum")
 
-    return Probe((RANDOM_ROW, footprint), float(len(order) * bytes_of_row), fetch)
+    return Probe((RANDOM_ROW, footprint), float(rows * ROW_ELEMENTS * _ITEM_BYTES), fetch)

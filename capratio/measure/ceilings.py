@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import isfinite
-from statistics import quantiles
+from statistics import median, quantiles
 
 import torch
 
@@ -14,10 +14,11 @@ from capratio.measure.clock import Clock, PerfClock
 from capratio.measure.free_memory import free_memory_bytes
 from capratio.measure.machine import last_level_cache_bytes
 from capratio.measure.probe import Probe, best_rate
-from capratio.measure.product_rate import PRODUCT, product_dtype, product_probes
+from capratio.measure.product_rate import PRODUCT, product_dtype, product_probes, with_float32_as_half
 
-# Rounds over all points, so that the repetitions of a point lie seconds apart and see how the machine drifts.
-ROUNDS = 4
+# Rounds over all points, so that the repetitions of a point lie apart and see how the machine drifts; many short ones
+# meet a quiet moment more surely than few long ones.
+ROUNDS = 6
 LEAST_ROUNDS = 2
 
 Point = tuple[str, int | str]
@@ -34,7 +35,8 @@ def measure_ceilings(
     """Measure the ceilings for a number of threads.
 
     A point is the best over candidates and rounds, since a ceiling is what the machine can do, not what it often does. The
-    spread tells how well it is known: the upper quartile, over points, of (best − worst round) / best.
+    spread tells how well it is known: the upper quartile, over points, of (best − median round) / best. A footprint is
+    given at least the bandwidth of every larger one, which holds it.
 
     Args: threads: intra-op threads, set while this measures. dtypes: names of those whose product rate is wanted; float32
     is always measured. time_budget_s: seconds, about; two rounds are always made. measured_at_s: seconds since the run
@@ -63,34 +65,55 @@ def repeat_probes(
 ) -> list[dict[Point, float]]:
     """The rate of each point in each round, the best of its candidates.
 
-    Each probe gets an equal share of the time that is left; rounds end at the deadline, after two at the soonest.
+    Each probe gets an equal share of the time that is left. A round begins if one like the last would end before the
+    deadline; two are always made.
     """
     rounds: list[dict[Point, float]] = []
+    last_s = 0.0
     for done in range(ROUNDS):
-        if done >= LEAST_ROUNDS and clock.now_s() >= deadline_s:
+        started_s = clock.now_s()
+        if done >= LEAST_ROUNDS and started_s + last_s > deadline_s:
             break
-        share_s = (deadline_s - clock.now_s()) / (ROUNDS - done) / len(probes)
+        round_ends_s = started_s + (deadline_s - started_s) / (ROUNDS - done)
         rates: dict[Point, float] = {}
-        for probe in probes:
-            rate = best_rate(probe, share_s / 2, clock, wait)
+        for index, probe in enumerate(probes):
+            # Half of the share is for the untimed call, and for probes of one call that takes longer.
+            share_s = (round_ends_s - clock.now_s()) / (len(probes) - index) / 2
+            rate = best_rate(probe, share_s, clock, wait)
             rates[probe.point] = max(rate, rates.get(probe.point, 0.0))
         rounds.append(rates)
+        last_s = clock.now_s() - started_s
     return rounds
 
 
 def spread_of(rounds: list[dict[Point, float]]) -> float:
-    """The upper quartile, over points, of (best − worst round) / best."""
-    spreads = [
-        1.0 - min(rates[point] for rates in rounds) / max(rates[point] for rates in rounds) for point in rounds[0]
-    ]
+    """The upper quartile, over points, of (best − median round) / best."""
+    spreads = []
+    for point in rounds[0]:
+        rates = [rates[point] for rates in rounds]
+        spreads.append(1.0 - median(rates) / max(rates))
     return quantiles(spreads, n=4, method="inclusive")[2] if len(spreads) > 1 else spreads[0]
+
+
+def envelope(curve: list[tuple[int, float]]) -> tuple[tuple[float, float], ...]:
+    """The curve in which no footprint has less bandwidth than a larger one.
+
+    What streams through 64 KiB at a rate can stream through its first half at that rate, so a smaller footprint below it
+    was disturbed, or was too short for a call.
+
+    Args: curve: (footprint_bytes, bytes_per_s) in any order.
+    """
+    raised: list[tuple[float, float]] = []
+    for footprint, rate in sorted(curve, reverse=True):
+        raised.append((float(footprint), max(rate, raised[-1][1] if raised else 0.0)))
+    return tuple(reversed(raised))
 
 
 def _ceilings(rounds: list[dict[Point, float]], measured_at_s: float, threads: int, device: str) -> Ceilings:
     best = {point: max(rates[point] for rates in rounds) for point in rounds[0]}
 
     def curve(name: str) -> tuple[tuple[float, float], ...]:
-        return tuple((float(size), rate) for (kind, size), rate in best.items() if kind == name)
+        return envelope([(int(size), rate) for (kind, size), rate in best.items() if kind == name])
 
     return Ceilings(
         measured_at_s=measured_at_s,
@@ -99,7 +122,9 @@ def _ceilings(rounds: list[dict[Point, float]], measured_at_s: float, threads: i
         read_curve=curve(READ),
         copy_curve=curve(COPY),
         random_row_curve=curve(RANDOM_ROW),
-        flop_per_s={str(name): rate for (kind, name), rate in best.items() if kind == PRODUCT},
+        flop_per_s=with_float32_as_half(
+            {str(name): rate for (kind, name), rate in best.items() if kind == PRODUCT}, device
+        ),
         spread=spread_of(rounds),
     )
 

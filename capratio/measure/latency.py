@@ -87,8 +87,8 @@ def measure_latency(
 
     A sample is ``t0 = now(); out = call(argument); t1 = now()`` and nothing else: before it, untimed, ``argument =
     prepare(i)`` and then ``evict()`` where caches are to be cold; after it, untimed, ``check(i, out)``, which raises
-    when the output is wrong. Warm-up calls go through the same steps, with i counting on from sample to sample. The garbage
-    collector is off.
+    when the output is wrong. Warm-up calls go through the same steps, with i counting on from them to the samples. The
+    garbage collector is off.
     """
     steps = _Steps(call, prepare, check, clock, evict)
     with garbage_collector_off():

@@ -21,9 +21,9 @@ _HOST_ONLY = "the resident set is memory of the host, and the call ran on a GPU"
 class CallMemory:
     """Memory of one call in bytes; None where this device has no such number, with the reason by its name.
 
-    allocated_peak_bytes: peak of torch's allocator during the call, minus its start. reserved_peak_bytes: peak of torch's
-    CUDA pool. device_used_peak_bytes: what NVML saw in use on the device, by all processes. resident_peak_bytes: peak
-    resident set minus the baseline. absent: the reasons.
+    allocated_peak_bytes: peak of torch's allocator during the call, minus its start. reserved_peak_bytes: peak of
+    torch's CUDA pool. device_used_peak_bytes: what NVML saw in use on the device, by all processes.
+    resident_peak_bytes: peak resident set minus the baseline. absent: the reasons.
     """
 
     allocated_peak_bytes: int | None
@@ -68,11 +68,11 @@ def allocated_peak_bytes(call: Callable[[], object]) -> int:
         out = call()
     # What the call returns is held until here, as its caller would.
     del out
-    results = profiler.profiler.kineto_results  # type: ignore[union-attr]
+    results = profiler.profiler.kineto_results
     changes = [
         (event.start_ns(), event.nbytes())
         for event in results.events()
-        if event.name() == "[memory]" and event.device_type() == torch.autograd.DeviceType.CPU
+        if event.name() == "[memory]" and event.device_type().name == "CPU"
     ]
     # The sort is stable: changes of one moment stay in the order in which they were reported.
     return peak_of_changes([change for _, change in sorted(changes, key=lambda one: one[0])])

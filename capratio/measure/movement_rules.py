@@ -93,7 +93,8 @@ def _index_rows(indices: Any) -> int:
     masks = [index for index in given if index.dtype in (torch.bool, torch.uint8)]
     if masks:
         return int(masks[0].count_nonzero())
-    return torch.broadcast_tensors(*given)[0].numel()  # type: ignore[no-untyped-call]
+    shown: list[torch.Tensor] = torch.broadcast_tensors(*given)  # type: ignore[no-untyped-call]
+    return shown[0].numel()
 
 
 def _row_elements(tensor: torch.Tensor, indices: Any) -> int:

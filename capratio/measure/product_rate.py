@@ -31,21 +31,24 @@ def product_dtype(name: str) -> torch.dtype:
 
 
 def product_probes(names: tuple[str, ...], device: str, clock: Clock) -> Iterator[Probe]:
-    """All candidates for the dtypes that are asked for; on the CPU, half types are also multiplied as float32.
-
-    A product of half matrices may convert them to float32, which costs little beside a large product, so the rate of
-    float32 is a rate of half types too.
-    """
+    """All candidates for the dtypes that are asked for."""
     for name in names:
         dtype = product_dtype(name)
-        if device != "cpu":
-            yield from (_probe(name, dtype, shape, device) for shape in CUDA_SHAPES)
-        elif dtype not in _HALF:
-            yield from (_probe(name, dtype, shape, device) for shape in CPU_SHAPES)
-        else:
-            yield from (_probe(name, torch.float32, shape, device) for shape in CPU_SHAPES)
-            shapes = (_TINY,) if _is_emulated(name, dtype, clock) else CPU_SHAPES
-            yield from (_probe(name, dtype, shape, device) for shape in shapes)
+        shapes: tuple[tuple[int, int, int], ...] = CPU_SHAPES if device == "cpu" else CUDA_SHAPES
+        if device == "cpu" and dtype in _HALF and _is_emulated(name, dtype, clock):
+            shapes = (_TINY,)
+        yield from (_probe(name, dtype, shape, device) for shape in shapes)
+
+
+def with_float32_as_half(rates: dict[str, float], device: str) -> dict[str, float]:
+    """The rates in which half types on the CPU have at least that of float32.
+
+    A product of half matrices may convert them to float32, which costs little beside a large product.
+    """
+    if device != "cpu" or "float32" not in rates:
+        return rates
+    half = {str(dtype).removeprefix("torch.") for dtype in _HALF}
+    return {name: max(rate, rates["float32"]) if name in half else rate for name, rate in rates.items()}
 
 
 def _is_emulated(name: str, dtype: torch.dtype, clock: Clock) -> bool:

@@ -39,17 +39,25 @@ class CaseMeasurement:
 
 
 def measure_case(
-    layer: nn.Module, trial: Trial, case: Case, evict: Callable[[], None] | None, run_started_s: float
+    layer: nn.Module,
+    trial: Trial,
+    case: Case,
+    evict: Callable[[], None] | None,
+    run_started_s: float,
+    baseline_resident_bytes: int,
 ) -> CaseMeasurement:
     """Count, read memory and time a case whose layer is verified.
 
     evict: empties the caches before each sample of a cold case, else None. run_started_s: Unix time.
+    baseline_resident_bytes: of this process before the layer was built.
 
     Raises WrongAnswerError where counted FLOP differ from the closed form or a later output from the verified one,
     UnknownOperationError for an operation without a FLOP rule.
     """
     exact = count_exactly(layer, trial, case)
-    called = measure_memory(lambda: trial.call(trial.prepare(0)))
+    called = measure_memory(
+        lambda: trial.call(trial.prepare(0)), case.point.device, baseline_resident_bytes=baseline_resident_bytes
+    )
     started_s = time.time() - run_started_s
     samples = measure_latency(
         trial.call,

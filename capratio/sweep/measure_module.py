@@ -37,13 +37,14 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
     if input.dim() == 0:
         raise InputError("the input has no dimension; give a tensor of shape (..., in_features).")
 
-    def call(x: torch.Tensor) -> object:
+    def call(x: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            return module(x)
+            out = module(x)
+        if not isinstance(out, torch.Tensor):
+            raise InputError(f"the module returned {type(out).__name__}; a single tensor was expected.")
+        return out
 
     first = call(input)
-    if not isinstance(first, torch.Tensor):
-        raise InputError(f"the module returned {type(first).__name__}; a single tensor was expected.")
     point = _point(module, input, first)
     counted = count_operations(lambda: call(input), strict=False)
     called = measure_memory(lambda: call(input))

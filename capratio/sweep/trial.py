@@ -58,7 +58,7 @@ def prepare_trial(layer: Layer, case: Case, seed: int) -> Trial:
     state = dict(layer.state_dict())
     if point.pass_ == "train":
         return _training(layer, case.spec, point, x, state, seed)
-    batches = list(x.split(1)) if point.pass_ == "decode" else [x]
+    batches = [x[token : token + 1] for token in range(len(x))] if point.pass_ == "decode" else [x]
     with torch.inference_mode():
         verified = [layer(batch) for batch in batches]
     sampled = _visited(layer, x, case.spec)

@@ -18,6 +18,7 @@ import torch
 from capratio.errors import CapratioError
 from capratio.measure.eviction import CacheEvictor
 from capratio.measure.machine import free_memory_bytes, last_level_cache_bytes
+from capratio.measure.resident import resident_bytes
 from capratio.records.codec import encode
 from capratio.sweep.blank_record import blank_record
 from capratio.sweep.job import Job, decode_job
@@ -41,6 +42,7 @@ def run_job(job: Job, events: TextIO) -> None:
     """Build the layer of a job once and measure its cases in order; a failure is a record too."""
     limit_memory()
     torch.set_num_threads(job.cases[0].point.threads)
+    baseline_resident_bytes = resident_bytes()
     layer: Layer | None = None
     evict: Callable[[], None] | None = None
     for case in job.cases:
@@ -52,7 +54,7 @@ def run_job(job: Job, events: TextIO) -> None:
                 evict = CacheEvictor(last_level_cache_bytes())
             trial = prepare_trial(layer, case, job.seed)
             cold = evict if case.point.cache == "cold" else None
-            done = measure_case(layer, trial, case, cold, job.run_started_s)
+            done = measure_case(layer, trial, case, cold, job.run_started_s, baseline_resident_bytes)
             point = replace(case.point, order=trial.order)
             record = replace(
                 record,

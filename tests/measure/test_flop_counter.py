@@ -34,8 +34,8 @@ def count(operation: Callable[..., object], *arguments: Any, **named: Any) -> Op
     return count_operations(lambda: operation(*arguments, **named), strict=True).cost
 
 
-def differentiate(out: torch.Tensor, *grad: torch.Tensor) -> None:
-    torch.autograd.backward(out, *grad)
+def differentiate(out: torch.Tensor, grad: torch.Tensor | None = None) -> None:
+    torch.autograd.backward(out, grad)
 
 
 def define(name: str, schema: str, run: Callable[..., torch.Tensor]) -> Any:

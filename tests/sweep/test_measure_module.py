@@ -38,7 +38,8 @@ def test_a_layer_of_ours_is_counted_by_its_own_formulas() -> None:
 def test_an_operation_without_a_rule_makes_flop_a_lower_bound() -> None:
     class Inverse(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.linalg.inv(x)
+            inverse: torch.Tensor = torch.linalg.inv(x)
+            return inverse
 
     record = measure_module(Inverse(), torch.eye(3), QUICK)
 

@@ -11,7 +11,7 @@ import pytest
 
 from capratio.errors import InputError
 from capratio.records.store import read_run
-from capratio.sweep import runner
+from capratio.sweep import process, runner
 from capratio.sweep.observer import SilentObserver
 from capratio.sweep.runner import run_sweep
 
@@ -128,7 +128,7 @@ def test_a_case_beyond_the_free_memory_is_refused_before_a_process_starts(
 def test_a_case_that_kills_its_process_is_a_record_and_the_rest_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = runner.run_process
+    real = process.run_process
     started = []
 
     def crash_once(module: str, message: str, threads: int, limit_s: float) -> object:
@@ -136,7 +136,7 @@ def test_a_case_that_kills_its_process_is_a_record_and_the_rest_is_measured(
         if len(started) > 1:
             return real(module, message, threads, limit_s)
         first = json.loads(message)["cases"][0]
-        return iter([{"starts": str(first)}, runner.Death("crashed", "the process was ended by signal 11.")])
+        return iter([{"starts": str(first)}, process.Death("crashed", "the process was ended by signal 11.")])
 
     monkeypatch.setattr(runner, "run_process", crash_once)
     monkeypatch.setattr(WAY, lambda record, ceilings: record)

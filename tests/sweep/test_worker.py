@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from capratio.cost import executed_flop
 from capratio.cost.flop import Flop
 from capratio.layers.gated_layer import GatedLayer
 from capratio.records.codec import decode
@@ -14,6 +15,7 @@ from capratio.records.record import Point, Record
 from capratio.sweep import measure_case, worker
 from capratio.sweep.case import Case, Sampling
 from capratio.sweep.job import Job
+from capratio.sweep.trial import Layer, prepare_trial
 
 QUICK = Sampling(min_samples=3, max_samples=3, time_limit_s=0.02, decode_tokens=4)
 POINT = Point(
@@ -71,9 +73,7 @@ def test_every_layer_and_pass_is_measured(layer: str, form: str, pass_: str) -> 
 
 @pytest.mark.parametrize("pass_", ["forward", "decode", "train"])
 @pytest.mark.parametrize(("layer", "form"), FORMS)
-def test_a_node_off_by_one_has_no_time(
-    layer: str, form: str, pass_: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_node_off_by_one_has_no_time(layer: str, form: str, pass_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right = GatedLayer.state_dict
 
     def one_row_on(self: GatedLayer) -> dict[str, torch.Tensor]:
@@ -94,7 +94,7 @@ def test_a_node_off_by_one_has_no_time(
 
 
 def test_one_flop_more_than_promised_has_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = measure_case.executed_flop
+    right = executed_flop
     monkeypatch.setattr(measure_case, "executed_flop", lambda *given: right(*given) + Flop(product=1))
 
     (record,) = measured(POINT)
@@ -104,11 +104,11 @@ def test_one_flop_more_than_promised_has_no_time(monkeypatch: pytest.MonkeyPatch
 
 
 def test_memory_that_runs_out_is_a_record_and_the_next_case_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = worker.prepare_trial
+    right = prepare_trial
 
-    def hungry(layer: worker.Layer, case: Case, seed: int) -> object:
+    def hungry(layer: Layer, case: Case, seed: int) -> object:
         if case.point.tokens == 6:
-            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
         return right(layer, case, seed)
 
     monkeypatch.setattr(worker, "prepare_trial", hungry)

@@ -72,7 +72,7 @@ class CollapsedLatencyFlatOverDepth(Claim):
         status, sentence, advice = _decided(depths, points, found, margins)
         if status == "broken":
             sentence += _from_the_first(times, pairs, found, margins, rng)
-        worst = int(np.argmax(np.maximum(np.abs(np.log(found.lows)), np.abs(np.log(found.highs)))))
+        worst = _farthest(points)
         against = "its own depth 0" if own is not None else "the dense layer"
         return Verdict(
             claim=self.id,
@@ -81,11 +81,11 @@ class CollapsedLatencyFlatOverDepth(Claim):
             text=self.text,
             kind=self.kind,
             status=status,
-            quantity=f"t(k)/t(0) at k = {depths[worst]}, the farthest from 1",
+            quantity=f"t(k)/t(0) at k = {worst.x:.0f}, whose interval reaches farthest",
             expected=1.0,
-            estimate=points[worst].y,
-            low=points[worst].low,
-            high=points[worst].high,
+            estimate=worst.y,
+            low=worst.low,
+            high=worst.high,
             margin=margin,
             regime=f"{told}; t(0) is {against}",
             points=points,
@@ -128,10 +128,10 @@ def _decided(
     depths: Sequence[int], points: Sequence[FitPoint], found: Ratios, margins: Margins
 ) -> tuple[Status, str, str]:
     margin, sizes = margins.flat_ratio, len(depths)
-    farthest = max(points, key=lambda p: abs(np.log(p.y)))
+    farthest = _farthest(points)
     shown = (
         f"t(k)/t(0) is {min(p.y for p in points):.2f} to {max(p.y for p in points):.2f} over k = {depths[0]} to "
-        f"{depths[-1]}; farthest from 1 at k = {farthest.x:.0f}: {farthest.y:.2f} "
+        f"{depths[-1]}; its interval reaches farthest at k = {farthest.x:.0f}: {farthest.y:.2f} "
         f"[{farthest.low:.2f}, {farthest.high:.2f}]."
     )
     if sizes < margins.minimum_sizes:
@@ -144,10 +144,14 @@ def _decided(
         return "holds", shown, ""
     outside = [p for p, out in zip(points, found.outside(margin), strict=True) if out]
     if outside:
-        return "broken", f"Latency leaves {margin:.0%} of t(0) at {_places(outside)}.", ""
-    crossing = max(points, key=lambda p: max(p.high - 1.0, 1.0 - p.low))
-    advice = more_processes(crossing.y, crossing.low, crossing.high, 1.0, margin, processes)
-    return "undecided", shown, f"{advice} That is for k = {crossing.x:.0f}, which reaches farthest."
+        return "broken", f"Latency lies outside t(0) ± {margin:.0%} at {_places(outside)}.", ""
+    advice = more_processes(farthest.y, farthest.low, farthest.high, 1.0, margin, processes)
+    return "undecided", shown, f"{advice} That is for k = {farthest.x:.0f}, whose interval reaches farthest."
+
+
+def _farthest(points: Sequence[FitPoint]) -> FitPoint:
+    """The point whose interval reaches farthest from 1."""
+    return max(points, key=lambda point: max(point.high - 1.0, 1.0 - point.low))
 
 
 def _places(outside: Sequence[FitPoint]) -> str:

@@ -24,7 +24,9 @@ class Abscissa:
 
     def shown(self, value: float) -> str:
         """One size in words."""
-        return scaled(value, self.unit) if self.unit else f"{value:g}"
+        if self.unit:
+            return scaled(value, self.unit)
+        return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
 
     def span(self, values: Sequence[float]) -> str:
         """A range of sizes in words; empty without any."""
