@@ -49,8 +49,8 @@ def verdict(status: str) -> SimpleNamespace:
 def test_a_broken_law_is_1_and_an_undecided_one_3_under_strict(
     statuses: list[str], strict: bool, code: int, stand_in: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stand_in("capratio.records.store", read_run=lambda path: SimpleNamespace(records=()))
-    stand_in("capratio.scaling.judge", judge=lambda records: [verdict(status) for status in statuses])
+    stand_in("capratio.records.store", read_run=lambda path: SimpleNamespace(records=(), machine={}))
+    stand_in("capratio.scaling.judge", judge=lambda records, machine: [verdict(status) for status in statuses])
 
     assert code == run(["verdict", "run", *(["--strict"] if strict else [])])
 
