@@ -26,7 +26,7 @@ _ITEM_BYTES = 4
 
 
 def footprints(last_level_cache_bytes: int, free_bytes: int) -> tuple[int, ...]:
-    """Powers of 2 from 16 KiB to four times the last cache level, at least 256 MiB, at most a quarter of free memory."""
+    """Powers of 2 from 16 KiB to four times the last cache level, at least 256 MiB, within a quarter of free memory."""
     largest = max(4 * last_level_cache_bytes, LEAST_LARGEST_BYTES)
     points = [SMALLEST_BYTES]
     while points[-1] < largest and 8 * points[-1] <= free_bytes:
@@ -75,7 +75,7 @@ def _random_rows(elements: torch.Tensor, footprint: int, generator: torch.Genera
     repeats = max(rows // len(table), 1)
     order = torch.cat([torch.randperm(len(table), generator=generator) for _ in range(repeats)])
     # A call fetches one part and the next call the next one, so that what is fetched was not fetched just before.
-    parts = cycle(order.to(elements.device).split(rows))
+    parts = cycle(order.to(elements.device).split(rows))  # type: ignore[no-untyped-call]
     starts = torch.arange(0, rows, ROWS_A_BAG, device=elements.device)
 
     def fetch() -> torch.Tensor:

@@ -32,7 +32,8 @@ class Cache:
 def read_caches(system: Path = SYSTEM, lscpu: Callable[[], str] | None = None) -> tuple[Cache, ...]:
     """The caches of the first CPU, level by level; empty where nothing lists them.
 
-    Args: system: where the kernel lists CPUs. lscpu: gives what ``lscpu -B`` prints, asked only where the kernel is silent.
+    Args: system: where the kernel lists CPUs. lscpu: gives what ``lscpu -B`` prints; asked only where the kernel is
+    silent.
     """
     folders = sorted((system / "cpu0" / "cache").glob("index*"))
     found = [cache for folder in folders if (cache := _from_kernel(folder)) is not None]

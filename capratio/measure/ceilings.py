@@ -34,13 +34,13 @@ def measure_ceilings(
 ) -> Ceilings:
     """Measure the ceilings for a number of threads.
 
-    A point is the best over candidates and rounds, since a ceiling is what the machine can do, not what it often does. The
-    spread tells how well it is known: the upper quartile, over points, of (best − median round) / best. A footprint is
-    given at least the bandwidth of every larger one, which holds it.
+    A point is the best over candidates and rounds, since a ceiling is what the machine can do, not what it often does.
+    The spread tells how well it is known: the upper quartile, over points, of (best − median round) / best. A footprint
+    is given at least the bandwidth of every larger one, which holds it.
 
-    Args: threads: intra-op threads, set while this measures. dtypes: names of those whose product rate is wanted; float32
-    is always measured. time_budget_s: seconds, about; two rounds are always made. measured_at_s: seconds since the run
-    began, kept in the result. device: ``cpu`` or ``cuda``.
+    Args: threads: intra-op threads, set while this measures. dtypes: names of those whose product rate is wanted;
+    float32 is always measured. time_budget_s: seconds, about; two rounds are always made. measured_at_s: seconds since
+    the run began, kept in the result. device: ``cpu`` or ``cuda``.
 
     Raises InputError for under 1 thread, a budget that is not positive, or an unknown dtype.
     """
@@ -98,8 +98,8 @@ def spread_of(rounds: list[dict[Point, float]]) -> float:
 def envelope(curve: list[tuple[int, float]]) -> tuple[tuple[float, float], ...]:
     """The curve in which no footprint has less bandwidth than a larger one.
 
-    What streams through 64 KiB at a rate can stream through its first half at that rate, so a smaller footprint below it
-    was disturbed, or was too short for a call.
+    What streams through 64 KiB at a rate can stream through its first half at that rate, so a smaller footprint below
+    it was disturbed, or was too short for a call.
 
     Args: curve: (footprint_bytes, bytes_per_s) in any order.
     """

@@ -28,8 +28,8 @@ class DeviceSamples:
 
     samples_s: wall seconds from the launch to the end of the call, with its launch gaps. device_samples_s: seconds that
     the device worked, without them. warmup_calls: calls before. discarded_calls: throttled ones that were thrown away.
-    throttled: whether throttled samples are among those that were kept. stopped_because: ``noise`` (of the device time),
-    ``count`` or ``time``. states: the device after each block of samples, discarded ones too.
+    throttled: whether throttled samples are among those that were kept. stopped_because: ``noise`` (of the device
+    time), ``count`` or ``time``. states: the device after each block of samples, discarded ones too.
     """
 
     samples_s: tuple[float, ...]
@@ -50,9 +50,9 @@ def measure_device_latency(
 ) -> DeviceSamples:
     """Take samples in blocks and read the device's state after each.
 
-    A block after which the SM clock is under 75 % of its highest is discarded, until ``max_discarded`` samples are or the
-    time limit is reached; from then on it is kept and marked, so that a device that always throttles has a time too. At
-    least 10 samples are kept, even beyond the time limit.
+    A block after which the SM clock is under 75 % of its highest is discarded, until ``max_discarded`` samples are or
+    the time limit is reached; from then on it is kept and marked, so that a device that always throttles has a time
+    too. At least 10 samples are kept, even beyond the time limit.
 
     Args: read_state: the device's telemetry, or None without one (nothing is then discarded). max_discarded: as many as
     the policy's largest number of samples without it.
@@ -64,7 +64,8 @@ def measure_device_latency(
         states: list[GpuState] = []
         discarded, throttled, started_s = 0, False, clock.now_s()
         while True:
-            block = _block(sampler, warmup_calls + discarded + len(kept), max(policy.max_samples, LEAST_SAMPLES) - len(kept))
+            first, wanted = warmup_calls + discarded + len(kept), max(policy.max_samples, LEAST_SAMPLES) - len(kept)
+            block = [sampler.sample(first + offset) for offset in range(min(BLOCK, wanted))]
             late = clock.now_s() - started_s >= policy.time_limit_s
             if read_state is not None:
                 states.append(read_state())
@@ -90,10 +91,6 @@ def _warm_up(sampler: DeviceSampler, policy: SamplePolicy, clock: Clock) -> int:
             return len(taken_s)
         if clock.now_s() - started_s >= policy.warmup_time_limit_s:
             return len(taken_s)
-
-
-def _block(sampler: DeviceSampler, first: int, at_most: int) -> list[tuple[float, float]]:
-    return [sampler.sample(first + offset) for offset in range(min(BLOCK, at_most))]
 
 
 def _stopped(kept: list[tuple[float, float]], policy: SamplePolicy, late: bool) -> str | None:

@@ -29,8 +29,8 @@ class CudaSampler(Generic[Argument, Output]):
         cold: bool,
         launch: str = "blocking-kernel",
     ) -> None:
-        """cold: whether L2 is emptied before each call, by writing exactly its size. launch: one of ``LAUNCHES``; a graph
-        is captured once, of the call on ``prepare(0)``, and replayed.
+        """cold: whether L2 is emptied before each call, by writing exactly its size. launch: one of ``LAUNCHES``; a
+        graph is captured once, of the call on ``prepare(0)``, and replayed.
 
         Raises InputError for another launch.
         """
@@ -57,7 +57,7 @@ class CudaSampler(Generic[Argument, Output]):
         return wall_s, self._device_s(index)
 
     def _device_s(self, index: int) -> float:
-        before, after = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        before, after = _event(), _event()
         argument = self._prepare(index) if self._graph is None else self._argument
         torch.cuda._sleep(BLOCKING_CYCLES)  # type: ignore[no-untyped-call]
         # In the stream after the blocking kernel, so that it ends right before the call begins.
@@ -71,7 +71,7 @@ class CudaSampler(Generic[Argument, Output]):
         after.record()
         torch.cuda.synchronize()
         self._check(index if self._graph is None else 0, out)
-        return before.elapsed_time(after) / 1e3
+        return float(before.elapsed_time(after)) / 1e3
 
     def _empty_l2(self) -> None:
         if self._flush is not None:
@@ -80,7 +80,7 @@ class CudaSampler(Generic[Argument, Output]):
 
 def _capture(call: Callable[[], Output]) -> tuple[torch.cuda.CUDAGraph, Output]:
     """A graph of the call, after three calls on a side stream so that nothing is set up while it is captured."""
-    side = torch.cuda.Stream()
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(3):
@@ -90,6 +90,10 @@ def _capture(call: Callable[[], Output]) -> tuple[torch.cuda.CUDAGraph, Output]:
     with torch.cuda.graph(graph):
         out = call()
     return graph, out
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
 def _l2_bytes() -> int:

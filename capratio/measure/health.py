@@ -140,7 +140,9 @@ def judge_versions(pinned: Mapping[str, str] | None) -> Finding:
     """Installed packages against the tested set; None where there is no list of it here."""
     if pinned is None:
         return Finding(ABSENT, "versions", f"torch {torch.__version__}; no constraints.txt here to compare with")
-    other = [f"{name} {found} (tested {pinned[name]})" for name, found in _installed() if _other(found, pinned.get(name))]
+    other = [
+        f"{name} {found} (tested {pinned[name]})" for name, found in _installed() if _other(found, pinned.get(name))
+    ]
     if other:
         advice = "Results may differ from the published ones; install with `pip install -c constraints.txt .`."
         return Finding(WARNING, "versions", ", ".join(other), advice)
@@ -194,7 +196,8 @@ def judge_gpu(state: GpuState | NoTelemetry, torch_sees_cuda: bool) -> Finding:
     if not torch_sees_cuda:
         return Finding(WARNING, "GPU", value, "torch does not see it; install a torch that is built for CUDA.")
     if state.throttle_reasons:
-        return Finding(WARNING, "GPU", value, "Samples will be discarded while it is throttled; cool it, or raise its cap.")
+        advice = "Samples are discarded while it is throttled; cool it, or raise its power cap."
+        return Finding(WARNING, "GPU", value, advice)
     return Finding(OK, "GPU", value)
 
 
@@ -203,7 +206,7 @@ def stolen_share(before: Any, after: Any) -> float | None:
 
     Args: before, after: what ``psutil.cpu_times()`` gave.
     """
-    total = sum(after) - sum(before)
+    total = float(sum(after) - sum(before))
     if not hasattr(after, "steal") or total <= 0:
         return None
     return float(after.steal - before.steal) / total

@@ -29,14 +29,38 @@ __all__ = [
 
 PACKAGE = Path(capratio.__file__).parent
 # What changes a measurement, or the page that shows it.
-PACKAGES = (
-    "click jinja2 numba numpy nvidia-ml-py pandas psutil py-cpuinfo pyarrow rich scikit-learn scipy seaborn "
-    "threadpoolctl torch triton"
-).split()
-ENVIRONMENT = (
-    "OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS OMP_PROC_BIND OMP_PLACES GOMP_CPU_AFFINITY KMP_AFFINITY "
-    "MALLOC_CONF LD_PRELOAD CUDA_VISIBLE_DEVICES ATEN_CPU_CAPABILITY ONEDNN_MAX_CPU_ISA"
-).split()
+PACKAGES = [
+    "click",
+    "jinja2",
+    "numba",
+    "numpy",
+    "nvidia-ml-py",
+    "pandas",
+    "psutil",
+    "py-cpuinfo",
+    "pyarrow",
+    "rich",
+    "scikit-learn",
+    "scipy",
+    "seaborn",
+    "threadpoolctl",
+    "torch",
+    "triton",
+]
+ENVIRONMENT = [
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "OMP_PROC_BIND",
+    "OMP_PLACES",
+    "GOMP_CPU_AFFINITY",
+    "KMP_AFFINITY",
+    "MALLOC_CONF",
+    "LD_PRELOAD",
+    "CUDA_VISIBLE_DEVICES",
+    "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA",
+]
 
 
 def require_linux(system: str | None = None) -> None:
@@ -144,7 +168,7 @@ def _versions() -> dict[str, str | None]:
 
 
 def _thread_pools() -> list[dict[str, Any]]:
-    from threadpoolctl import threadpool_info
+    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
     kept = ("user_api", "internal_api", "num_threads", "version")
     return [{key: pool.get(key) for key in kept} for pool in threadpool_info()]

@@ -19,8 +19,8 @@ class SourceState:
 def source_state(source: Path | None) -> SourceState:
     """The state of a checkout.
 
-    Args: source: its root. A folder without a ``.git`` of its own is none, even inside of another checkout: an installed
-    package must not be given the commit of the project that it is installed in.
+    Args: source: its root. A folder without a ``.git`` of its own is none, even inside of another checkout: an
+    installed package must not be given the commit of the project that it is installed in.
     """
     if source is None or not (source / ".git").exists():
         return SourceState(None, None)

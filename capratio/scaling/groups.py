@@ -30,11 +30,11 @@ Key = tuple[tuple[str, object], ...]
 
 
 def grouped(records: Iterable[Record], without: Collection[str]) -> dict[Key, list[Record]]:
-    """Records by all fields of their point but those in ``without``, groups and records in the order given."""
+    """Records by all fields of their point but those in ``without``; groups in the order of their fields."""
     groups: dict[Key, list[Record]] = defaultdict(list)
     for record in records:
         groups[_key(record.point, without)].append(record)
-    return dict(groups)
+    return {key: groups[key] for key in sorted(groups, key=_sortable)}
 
 
 def split_by_order(groups: Mapping[Key, list[Record]]) -> dict[Key, list[Record]]:
@@ -109,6 +109,11 @@ _WORDS = {
 
 def _key(point: Point, without: Collection[str]) -> Key:
     return tuple((field, _value(point, field)) for field in FIELDS if field not in without)
+
+
+def _sortable(key: Key) -> list[tuple[float, str]]:
+    """Numbers by size, all else as text; None comes first."""
+    return [(float(v), "") if isinstance(v, int | float) else (-1.0, "" if v is None else str(v)) for _, v in key]
 
 
 def _value(point: Point, field: str) -> object:

@@ -31,6 +31,16 @@ class Line:
         """The fewest processes of any size; 0 for an empty line."""
         return min((len(each) for each in self.values), default=0)
 
+    def replicated(self, processes: int) -> "Line":
+        """The sizes that have so many processes or more."""
+        kept = [index for index, each in enumerate(self.values) if len(each) >= processes]
+        return Line(
+            self.x[kept],
+            tuple(self.values[index] for index in kept),
+            self.levels[kept],
+            tuple(self.examples[index] for index in kept),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -57,7 +67,9 @@ def line_of(measured: Iterable[Measured], key: Callable[[Record], object]) -> Li
     sizes: dict[object, dict[int, Measured]] = defaultdict(dict)
     for each in measured:
         sizes[key(each.record)][each.record.replicate] = each
-    rows = [(float(median(m.x for m in by.values())), list(by.values())) for by in sizes.values()]
+    # By replicate, so that the draws of a bootstrap do not hang on the order in which processes ended.
+    ordered = ([by[replicate] for replicate in sorted(by)] for by in sizes.values())
+    rows = [(float(median(m.x for m in row)), row) for row in ordered]
     rows.sort(key=lambda row: row[0])
     return Line(
         np.array([x for x, _ in rows]),

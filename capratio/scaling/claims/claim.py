@@ -10,6 +10,7 @@ from zlib import crc32
 import numpy as np
 
 from capratio.records.record import Record
+from capratio.scaling.groups import Key
 from capratio.scaling.margins import Margins
 from capratio.scaling.pairing import DensePartners
 from capratio.scaling.verdict import FitPoint, Kind, Verdict
@@ -85,6 +86,6 @@ class Claim(ABC):
             sentence=sentence,
         )
 
-    def generator(self, group: str, margins: Margins) -> np.random.Generator:
+    def generator(self, key: Key, margins: Margins) -> np.random.Generator:
         """Random numbers of this claim and group alone, so that a verdict does not hang on which others are made."""
-        return np.random.default_rng([margins.bootstrap_seed, crc32(f"{self.id}/{group}".encode())])
+        return np.random.default_rng([margins.bootstrap_seed, crc32(f"{self.id}/{key}".encode())])

@@ -63,7 +63,7 @@ class CollapsedLatencyFlatOverDepth(Claim):
                 margin=margin,
             )
         depths = list(pairs)
-        rng = self.generator(group, margins)
+        rng = self.generator(key, margins)
         found = ratios(list(pairs.values()), margins, rng)
         points = tuple(
             FitPoint(float(k), float(y), float(low), float(high), len(pairs[k][0]), True, tuple(_each(pairs[k])))

@@ -44,7 +44,7 @@ class MemoryOverParameters(Claim):
         return [self._verdict(evidence, name, key, records) for name, (key, records) in told]
 
     def _verdict(self, evidence: Evidence, group: str, key: Key, records: Sequence[Record]) -> Verdict:
-        margins, rng = evidence.margins, self.generator(group, evidence.margins)
+        margins, rng = evidence.margins, self.generator(key, evidence.margins)
         margin, tokens = margins.memory_exponent, min(record.point.tokens for record in records)
         kept = [record for record in records if record.point.tokens == tokens]
         line = line_of(map(_measured, kept), lambda record: record.point.depth)

@@ -69,15 +69,25 @@ class PairedLatency(Claim):
                 yield Measured(x, total - dense, max(total, dense), record)
 
     def _verdict(self, evidence: Evidence, group: _Group) -> Verdict:
-        margins, rng = evidence.margins, self.generator(group.name, evidence.margins)
+        margins, rng = evidence.margins, self.generator(group.key, evidence.margins)
         line = line_of(self._measured(evidence, group.records), lambda record: getattr(record.point, self.swept))
+        replicated = line.replicated(margins.minimum_processes)
+        lost = [float(x) for x in line.x if x not in replicated.x]
+        if len(replicated.x) >= margins.minimum_sizes:
+            # A size whose processes failed does not take the others' verdict away.
+            line = replicated
         points = points_of(line, margins, rng, difference=True)
         told = "; ".join(filter(None, (regime(group.key), self.axis.span([p.x for p in points]))))
         orders = sorted({r.point.order for r in group.records if r.point.order is not None})
         if orders and "order" not in dict(group.key):
             told += f"; order {' and '.join(orders)}"
+        if lost and line is replicated:
+            told += f"; {self.axis.symbol} = {', '.join(map(self.axis.shown, lost))} left out for want of processes"
         fit = _fit(line, margins, rng)
         status, sentence, advice = self._decided(line, points, fit, margins, rng)
+        if status == "broken" and is_flat(line.values, margins, self.generator(group.key, margins)):
+            # What does not grow has no exponent; the interval would be the whole range of the search.
+            fit = None
         breaks = _breaks(line, evidence) if fit is not None else ()
         if breaks:
             places = ", ".join(f"{self.axis.symbol} = {self.axis.shown(b.at)} ({b.name})" for b in breaks)

@@ -47,7 +47,7 @@ class WarmLatencyOverDepth(Claim):
         return [self._verdict(evidence, name, key, records) for name, (key, records) in told]
 
     def _verdict(self, evidence: Evidence, group: str, key: Key, records: Sequence[Record]) -> Verdict:
-        margins, rng = evidence.margins, self.generator(group, evidence.margins)
+        margins, rng = evidence.margins, self.generator(key, evidence.margins)
         timed = ((record, latency_s(record)) for record in records)
         measured = [Measured(float(r.point.depth), t, t, r) for r, t in timed if t is not None]
         line = line_of(measured, lambda record: record.point.depth)
