@@ -70,7 +70,6 @@ class _Counter(TorchDispatchMode):
                 out = func.decompose(*args, **given)
             if out is not NotImplemented:
                 return out
-        # An operation in place overwrites its arguments, and a formula may ask for their values.
         out = func(*args, **given)
         if isinstance(registered, OperationFormula):
             self.cost += registered.cost(*args, **given, out_val=out)

@@ -143,6 +143,24 @@ def test_noise_that_hides_the_exponent_asks_for_processes(laboratory_of: Callabl
     assert "margin 0.15" in verdict.advice
 
 
+def test_a_size_whose_processes_failed_is_left_out_and_said(laboratory: Any, margins: Margins) -> None:
+    made = swept_line(laboratory, DEPTH, forming)
+    kept = [record for record in made if record.point.depth != 9 or record.replicate == 0]
+
+    verdict = only(judge(kept, margins=margins))
+
+    assert "holds" == verdict.status
+    assert 11 == len(verdict.points)
+    assert "k = 9 left out for want of processes" in verdict.regime
+
+
+def test_overhead_that_does_not_grow_has_no_exponent(laboratory: Any, margins: Margins) -> None:
+    verdict = only(judge(swept_line(laboratory, DEPTH, lambda p: 2e-3), margins=margins))
+
+    assert ("broken", None) == (verdict.status, verdict.estimate)
+    assert "does not grow" in verdict.sentence
+
+
 def test_without_a_dense_layer_overhead_is_undecided(laboratory: Any, margins: Margins) -> None:
     made = [record for record in swept_line(laboratory, DEPTH, forming) if record.point.layer != "dense"]
 
@@ -185,7 +203,7 @@ def test_overhead_of_a_batch_is_held_against_its_counted_flop(
 
     def law(point: Point) -> float:
         probe = laboratory.record(depth=point.depth, in_features=512, out_features=512, **batch)
-        return CALL_S + 1e-3 * (overhead_flop(probe) / 1e8) ** exponent
+        return CALL_S + 1e-3 * float((overhead_flop(probe) / 1e8) ** exponent)
 
     verdict = only(judge(swept_line(laboratory, FLOP, law, **batch), margins=margins))
 
@@ -290,7 +308,7 @@ def warm(laboratory: Any, law: Law, **given: Any) -> list[Record]:
 
 def leaving_l3(point: Point) -> float:
     """Leaves of 1 MiB under a cache of 32 MiB."""
-    return 31e-6 + 82e-6 * max(0.0, 1.0 - 32 / 2**point.depth)
+    return 31e-6 + 82e-6 * max(0.0, 1.0 - float(2.0 ** (5 - point.depth)))
 
 
 def test_a_warm_line_that_bends_where_its_table_leaves_l3_holds(

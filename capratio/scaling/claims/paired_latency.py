@@ -83,11 +83,10 @@ class PairedLatency(Claim):
             told += f"; order {' and '.join(orders)}"
         if lost and line is replicated:
             told += f"; {self.axis.symbol} = {', '.join(map(self.axis.shown, lost))} left out for want of processes"
-        fit = _fit(line, margins, rng)
-        status, sentence, advice = self._decided(line, points, fit, margins, rng)
-        if status == "broken" and is_flat(line.values, margins, self.generator(group.key, margins)):
-            # What does not grow has no exponent; the interval would be the whole range of the search.
-            fit = None
+        flat = line.processes > 1 and is_flat(line.values, margins, rng)
+        # What does not grow has no exponent: its interval would be the whole range of the search.
+        fit = None if flat else _fit(line, margins, rng)
+        status, sentence, advice = self._decided(line, points, fit, flat, margins)
         breaks = _breaks(line, evidence) if fit is not None else ()
         if breaks:
             places = ", ".join(f"{self.axis.symbol} = {self.axis.shown(b.at)} ({b.name})" for b in breaks)
@@ -117,8 +116,8 @@ class PairedLatency(Claim):
         line: Line,
         points: Sequence[FitPoint],
         fit: PowerFit | None,
+        flat: bool,
         margins: Margins,
-        rng: np.random.Generator,
     ) -> tuple[Status, str, str]:
         """(status, sentence, advice): too little to tell, flat, or the exponent against its margin."""
         symbol, integers = self.axis.symbol, self.axis.integers
@@ -137,14 +136,14 @@ class PairedLatency(Claim):
         if resolved < margins.minimum_resolved_sizes:
             advice = more_resolved(symbol, resolved, margins.minimum_resolved_sizes, largest, integers=integers)
             return "undecided", shown, advice
-        if is_flat(line.values, margins, rng):
+        if flat:
             sentence = (
                 f"Overhead latency does not grow: it stays within {margins.flat_ratio:.0%} of its mean over "
                 f"{self.axis.span([p.x for p in points])}, so that a fixed cost hides the law or there is none."
             )
             return "broken", sentence, ""
         if fit is None:
-            return "undecided", "Nothing could be fitted.", "Needs more processes a case."
+            return "undecided", f"All cases have the same {symbol}.", f"Needs a range of {symbol}."
         status = equivalence(fit, EXPECTED, margins.latency_exponent)
         advice = ""
         if status == "undecided":
