@@ -13,14 +13,16 @@ from capratio.inputs.stream import random_stream
 
 # Folders that an installation may lack or fill with other people's code: the corpus is the library alone.
 LEFT_OUT = frozenset({"site-packages", "dist-packages", "test", "tests", "__pycache__", "idlelib", "ensurepip"})
+# Written when Python is built, these hold the paths of one installation: the same release would differ by machine.
+BUILT = ("_sysconfigdata", "config-")
 
 
 def source_files(root: Path) -> list[Path]:
-    """The Python files under a folder, without those in folders that are LEFT_OUT, sorted by their relative path."""
+    """The Python files under a folder, without those LEFT_OUT or BUILT, sorted by their relative path."""
     found: list[Path] = []
     for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if name not in LEFT_OUT]
-        found += [Path(folder, name) for name in names if name.endswith(".py")]
+        folders[:] = [name for name in folders if name not in LEFT_OUT and not name.startswith(BUILT)]
+        found += [Path(folder, name) for name in names if name.endswith(".py") and not name.startswith(BUILT)]
     # Sorted by name, not as the file system lists them: the same files give the same corpus.
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())
 

@@ -142,11 +142,11 @@ def _bag_backward(call: ObservedCall) -> OperationCost:
 
 
 def _bag_weights_backward(call: ObservedCall) -> OperationCost:
-    """The gradient of the weights: one dot product of q terms a row."""
+    """The gradient of the weights: for each row the sum of q products, 2 q − 1, overhead as the bag itself is."""
     used, width = _used(call["indices"], call["padding_idx"]), call["weight"].shape[1]
     rows_bytes = used * width * call["weight"].element_size()
     read = held_bytes(call["grad"]) + rows_bytes + held_bytes(call["indices"])
-    return OperationCost(Flop(product=2 * used * width), 0, read, call.written_bytes, used)
+    return OperationCost(Flop(overhead=used * (2 * width - 1)), 0, read, call.written_bytes, used)
 
 
 def _used(indices: torch.Tensor, padding: int) -> int:

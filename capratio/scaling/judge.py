@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from capratio.cost.spec import MAX_DEPTH
+from capratio.errors import InputError
 from capratio.records.record import Record
 from capratio.scaling.claims import CLAIMS
 from capratio.scaling.claims.claim import Evidence
@@ -20,9 +22,13 @@ def judge(
 
     Args: records: of one run, measured or not. machine: what its ``machine.json`` holds; without it no break of a warm
     line can be laid to a cache. margins: the package's own when None.
+
+    Raises InputError for a record whose sizes no layer can have.
     """
     every = tuple(records)
     measured = tuple(record for record in every if record.measured)
+    for record in measured:
+        _check(record)
     evidence = Evidence(measured, dense_partners(measured), machine or {}, margins or default_margins())
     claimed = {claim for record in every for claim in record.claims}
     verdicts = []
@@ -38,6 +44,16 @@ def judge(
                 )
             ]
     return verdicts + [_unknown(name) for name in sorted(claimed - CLAIMS.keys())]
+
+
+def _check(record: Record) -> None:
+    """Refuse sizes at which the arithmetic of a law has no meaning or no end (2^k of a depth without bounds)."""
+    point = record.point
+    if not (0 <= point.depth <= MAX_DEPTH and min(point.in_features, point.out_features) >= 1 and point.tokens >= 0):
+        raise InputError(
+            f"the record of {record.case!r} has depth {point.depth}, in_features {point.in_features}, out_features "
+            f"{point.out_features} and tokens {point.tokens}; no layer has these, so the run was not written by a sweep."
+        )
 
 
 def _unknown(name: str) -> Verdict:

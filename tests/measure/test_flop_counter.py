@@ -1,295 +1,451 @@
-"""The counter agrees with counts by hand, knows what torch's own counter does not, and raises on what it does not know."""
+"""Operations are counted by hand-counted rules, once each, and one that is not known is never passed over."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode, flop_registry
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 from capratio.cost.flop import Flop
 from capratio.cost.operation import OperationCost, OperationFormula
 from capratio.errors import UnknownOperationError
-from capratio.measure.flop_counter import OperationCount, count_operations
+from capratio.measure import flop_counter
+from capratio.measure.flop_counter import count_operations
 
-sizes = st.integers(1, 7)
+# m, k, n of the products below, all different and no power of 2, so that an exchanged pair is seen.
+M, K, N = 3, 5, 7
 
-
-def cost(call: Any) -> OperationCost:
-    return count_operations(call, strict=True).cost
-
-
-def flop(call: Any) -> Flop:
-    return cost(call).flop
+LIBRARY: Any = torch.library.Library("counted", "FRAGMENT")  # type: ignore[no-untyped-call]
 
 
-def torch_counts(call: Any) -> int:
-    with FlopCounterMode(display=False) as counter:
-        call()
-    return counter.get_total_flops()
+def f(*shape: int) -> torch.Tensor:
+    return torch.ones(*shape)
 
 
-def drawn(*shape: int, gradient: bool = False) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(1)).requires_grad_(gradient)
+def i(*values: int) -> torch.Tensor:
+    return torch.tensor(values)
 
 
-def test_a_product_is_two_flop_for_each_multiply_add_and_moves_its_three_matrices() -> None:
-    left, right = drawn(3, 5), drawn(5, 2)
-
-    counted = cost(lambda: left @ right)
-
-    # 3 · 2 results of 5 multiply-adds; 15 + 10 float32 in, 6 out.
-    assert Flop(product=60) == counted.flop
-    assert (25 * 4, 6 * 4) == (counted.read_bytes, counted.written_bytes)
+def count(operation: Callable[..., object], *arguments: Any, **named: Any) -> OperationCost:
+    return count_operations(lambda: operation(*arguments, **named), strict=True).cost
 
 
-def test_torchs_own_counter_agrees_on_plain_products() -> None:
-    left, right = drawn(3, 5), drawn(5, 2)
-
-    assert torch_counts(lambda: left @ right) == flop(lambda: left @ right).total
+def differentiate(out: torch.Tensor, grad: torch.Tensor | None = None) -> None:
+    torch.autograd.backward(out, grad)
 
 
-@given(n=st.integers(0, 7), p=sizes, q=sizes, inference=st.booleans())
-def test_linear_is_2npq_and_its_bias_nq_in_every_mode(n: int, p: int, q: int, inference: bool) -> None:
-    layer, x = nn.Linear(p, q), drawn(n, p)
-
-    with torch.inference_mode(inference):
-        counted = flop(lambda: layer(x))
-
-    assert Flop(product=2 * n * p * q, bias=n * q) == counted
+def define(name: str, schema: str, run: Callable[..., torch.Tensor]) -> Any:
+    LIBRARY.define(f"{name}{schema}")
+    LIBRARY.impl(name, run, "CompositeExplicitAutograd")
+    return getattr(torch.ops.counted, name)
 
 
-@given(n=st.integers(0, 7), p=sizes, q=sizes)
-def test_the_backward_of_linear_is_two_more_products_and_a_sum_for_the_bias(n: int, p: int, q: int) -> None:
-    layer, x = nn.Linear(p, q), drawn(n, p, gradient=True)
-
-    counted = flop(lambda: layer(x).backward(torch.ones(n, q)))
-
-    assert Flop(product=3 * 2 * n * p * q, bias=n * q + max(n - 1, 0) * q) == counted
-
-
-def test_a_vector_times_a_matrix_is_a_product_also_where_torch_counts_nothing() -> None:
-    matrix, vector = drawn(4, 3), drawn(3)
-
-    assert 0 == torch_counts(lambda: torch.mv(matrix, vector))
-    assert Flop(product=24) == flop(lambda: torch.mv(matrix, vector))
-    assert Flop(product=6) == flop(lambda: torch.dot(vector, vector))
-    assert Flop(product=24, bias=4) == flop(lambda: torch.addmv(drawn(4), matrix, vector))
-
-
-@given(b=sizes, m=sizes, k=sizes, n=sizes)
-def test_batched_products_are_a_product_for_each_batch(b: int, m: int, k: int, n: int) -> None:
-    left, right, added = drawn(b, m, k), drawn(b, k, n), drawn(b, m, n)
-
-    assert Flop(product=2 * b * m * k * n) == flop(lambda: left @ right)
-    assert Flop(product=2 * b * m * k * n, overhead=b * m * n) == flop(lambda: torch.baddbmm(added, left, right))
-
-
-def test_adding_a_matrix_to_a_product_is_overhead_and_a_vector_bias_and_nothing_at_beta_0() -> None:
-    left, right = drawn(3, 5), drawn(5, 2)
-
-    assert Flop(product=60, overhead=6) == flop(lambda: torch.addmm(drawn(3, 2), left, right))
-    assert Flop(product=60, bias=6) == flop(lambda: torch.addmm(drawn(2), left, right))
-    assert Flop(product=60) == flop(lambda: torch.addmm(drawn(3, 2), left, right, beta=0))
-    assert Flop(product=60, overhead=12) == flop(lambda: torch.addmm(drawn(3, 2), left, right, alpha=2))
-
-
-@pytest.mark.parametrize("ends", [[2, 2, 5], [0, 0, 0], [1, 3, 4]])
-def test_grouped_products_count_rows_that_have_a_group_where_torch_counts_nothing(ends: list[int]) -> None:
-    x, weight, offsets = drawn(5, 4), drawn(3, 4, 8), torch.tensor(ends, dtype=torch.int32)
-
-    counted = cost(lambda: F.grouped_mm(x, weight, offs=offsets))
-
-    groups = sum(end > start for start, end in zip([0, *ends], ends, strict=False))
-    assert 0 == torch_counts(lambda: F.grouped_mm(x, weight, offs=offsets))
-    assert Flop(product=2 * ends[-1] * 4 * 8) == counted.flop
-    assert ends[-1] * 4 * 4 + groups * 4 * 8 * 4 + 3 * 4 == counted.read_bytes
-
-
-def test_the_backward_of_grouped_products_is_two_more_of_them() -> None:
-    x, weight = drawn(5, 4, gradient=True), drawn(3, 4, 8, gradient=True)
-    offsets = torch.tensor([2, 2, 5], dtype=torch.int32)
-
-    counted = flop(lambda: F.grouped_mm(x, weight, offs=offsets).backward(torch.ones(5, 8)))
-
-    assert Flop(product=3 * 2 * 5 * 4 * 8) == counted
-
-
-@given(bags=st.integers(1, 4), rows=st.integers(1, 5), q=sizes)
-def test_a_weighted_bag_is_a_product_with_a_sparse_matrix_where_torch_counts_nothing(
-    bags: int, rows: int, q: int
+@pytest.mark.parametrize(
+    "operation, arguments, product",
+    [
+        (torch.mm, (f(M, K), f(K, N)), 2 * 105),
+        (torch.bmm, (f(2, M, K), f(2, K, N)), 4 * 105),
+        (torch.matmul, (f(2, M, K), f(K, N)), 4 * 105),
+        (torch.mv, (f(M, K), f(K)), 2 * 15),
+        (torch.dot, (f(K), f(K)), 2 * 5),
+        (torch.outer, (f(M), f(N)), 21),
+        (F.linear, (f(M, K), f(N, K)), 2 * 105),
+        # 2 images, 3 → 4 channels, kernel 3 × 3 on 5 × 5: 9 positions of 27 weights for each of 4 channels.
+        (F.conv2d, (f(2, 3, 5, 5), f(4, 3, 3, 3)), 2 * 2 * 9 * 27 * 4),
+        # Each of 25 input positions meets 3 · 4 · 9 weights.
+        (F.conv_transpose2d, (f(2, 3, 5, 5), f(3, 4, 3, 3)), 2 * 2 * 25 * 108),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_products_cost_2mnk_in_every_mode(
+    operation: Callable[..., torch.Tensor], arguments: tuple[torch.Tensor, ...], product: int, mode: Callable[[], Any]
 ) -> None:
-    table, index, weights = drawn(10, q), torch.arange(bags * rows).remainder(10).view(bags, rows), drawn(bags, rows)
+    def call() -> object:
+        with mode():
+            return operation(*arguments)
 
-    def call() -> torch.Tensor:
-        return F.embedding_bag(index, table, mode="sum", per_sample_weights=weights)
+    counted = count_operations(call, strict=True).cost.flop
 
-    counted = cost(call)
-    assert 0 == torch_counts(call)
-    assert Flop(product=2 * bags * rows * q) == counted.flop
-    assert bags * rows == counted.rows_gathered
-
-
-def test_a_bag_without_weights_adds_its_rows_and_a_mean_divides() -> None:
-    table, index, starts = drawn(10, 3), torch.tensor([1, 2, 3, 4, 5, 5]), torch.tensor([0, 4, 4])
-
-    # Bags of 4, 0 and 2 rows: 3 and 1 adds of 3 elements.
-    assert Flop(overhead=12) == flop(lambda: F.embedding_bag(index, table, starts, mode="sum"))
-    assert Flop(overhead=12 + 6) == flop(lambda: F.embedding_bag(index, table, starts, mode="mean"))
-    assert 12 == cost(lambda: F.embedding_bag(index, table, starts, mode="max")).routing_operations
+    if operation is torch.outer:
+        # An outer product is an elementwise one: one multiply an element, and no add.
+        assert Flop(overhead=product) == counted
+    else:
+        assert Flop(product=product) == counted
 
 
-def test_padding_in_a_bag_is_not_added() -> None:
-    table, index = drawn(10, 3), torch.tensor([[1, 0, 3, 0]])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_the_bias_of_a_linear_layer_is_bias(mode: Callable[[], Any]) -> None:
+    def call() -> object:
+        with mode():
+            return F.linear(f(M, K), f(N, K), f(N))
 
-    counted = cost(lambda: F.embedding_bag(index, table, mode="sum", padding_idx=0))
-
-    assert Flop(overhead=3) == counted.flop
-    assert 2 == counted.rows_gathered
+    assert Flop(product=210, bias=21) == count_operations(call, strict=True).cost.flop
 
 
-def test_the_dense_backward_of_a_bag_is_a_product_for_the_table_and_one_for_the_weights() -> None:
-    table, weights, index = drawn(10, 3, gradient=True), drawn(2, 4, gradient=True), torch.arange(8).view(2, 4)
+def test_a_matrix_that_is_added_to_a_product_is_overhead() -> None:
+    assert Flop(product=210, overhead=21) == count(torch.addmm, f(M, N), f(M, K), f(K, N)).flop
+
+
+def test_factors_of_a_product_are_overhead() -> None:
+    counted = count(torch.addmm, f(N), f(M, K), f(K, N), alpha=2, beta=3).flop
+
+    # 21 for alpha on the product, 7 for beta on the vector.
+    assert Flop(product=210, bias=21, overhead=28) == counted
+    assert Flop(product=210) == count(torch.addmm, f(N), f(M, K), f(K, N), beta=0).flop
+
+
+@pytest.mark.parametrize(
+    "left, right, ends, product",
+    [
+        # Rows in groups of 2 and 1; the last row is past the end and belongs to none.
+        (f(4, 8), f(2, 8, 4), (2, 3), 2 * 3 * 8 * 4),
+        # Columns in groups.
+        (f(2, 3, 8), f(8, 8), (4, 8), 2 * 3 * 8 * 8),
+        # Terms in groups.
+        (f(4, 8), f(8, 4), (4, 8), 2 * 4 * 8 * 4),
+        (f(2, 4, 8), f(2, 8, 4), None, 2 * 2 * 4 * 8 * 4),
+        (f(0, 8), f(2, 8, 4), (0, 0), 0),
+    ],
+)
+def test_a_grouped_product_counts_what_its_groups_hold(
+    left: torch.Tensor, right: torch.Tensor, ends: tuple[int, ...] | None, product: int
+) -> None:
+    offsets = None if ends is None else torch.tensor(ends, dtype=torch.int32)
+
+    assert Flop(product=product) == count(F.grouped_mm, left, right, offs=offsets).flop
+
+
+def test_torch_counts_nothing_for_grouped_products_and_bags_and_we_do() -> None:
+    offsets = torch.tensor([2, 4], dtype=torch.int32)
 
     def call() -> None:
-        F.embedding_bag(index, table, mode="sum", per_sample_weights=weights).backward(torch.ones(2, 3))
+        F.grouped_mm(f(4, 8), f(2, 8, 4), offs=offsets)
+        F.embedding_bag(i(0, 1, 2), f(5, 6), i(0), mode="sum")
 
-    # 8 rows of 3 elements: forward, the table's gradient, the weights' gradient.
-    assert Flop(product=3 * 2 * 8 * 3) == flop(call)
+    with FlopCounterMode(display=False) as theirs:
+        call()
 
-
-def test_the_dense_backward_of_a_bag_without_weights_adds_each_row() -> None:
-    table, index = drawn(10, 3, gradient=True), torch.arange(8).view(2, 4)
-
-    counted = flop(lambda: F.embedding_bag(index, table, mode="sum").backward(torch.ones(2, 3)))
-
-    assert Flop(overhead=2 * 3 * 3 + 8 * 3) == counted
+    assert 0 == theirs.get_total_flops()
+    assert Flop(product=2 * 4 * 8 * 4, overhead=2 * 6) == count(call).flop
 
 
-@given(groups=st.integers(1, 2), transposed=st.booleans())
-def test_a_convolution_is_a_product_of_each_position_with_its_groups_weights(groups: int, transposed: bool) -> None:
-    kind = nn.ConvTranspose2d if transposed else nn.Conv2d
-    layer, x = kind(4, 6, 3, groups=groups), drawn(2, 4, 5, 5)
+def test_torch_counts_nothing_for_a_matrix_by_a_vector_and_we_do() -> None:
+    with FlopCounterMode(display=False) as theirs:
+        torch.mv(f(M, K), f(K))
 
-    counted = flop(lambda: layer(x))
-
-    # 3 × 3 positions of the output meet the weights, of a transposed one the 5 × 5 of the input.
-    positions, weights = (25, 4 * 6 * 9 // groups) if transposed else (9, 6 * 4 * 9 // groups)
-    out = 49 if transposed else 9
-    assert Flop(product=2 * 2 * positions * weights, bias=2 * 6 * out) == counted
-    assert torch_counts(lambda: layer(x)) == counted.product
+    assert 0 == theirs.get_total_flops()
+    assert 30 == count(torch.mv, f(M, K), f(K)).flop.total
 
 
-def test_the_backward_of_a_convolution_is_two_more_products_and_the_biases_sum() -> None:
-    layer, x = nn.Conv2d(2, 3, 3), drawn(1, 2, 5, 5, gradient=True)
+def test_products_cost_what_torch_counts_where_it_counts() -> None:
+    def call() -> None:
+        x = f(M, K).requires_grad_()
+        weight = f(N, K).requires_grad_()
+        differentiate(F.linear(x, weight, f(N).requires_grad_()).sum())
+        differentiate(F.conv2d(f(2, 4, 5, 5).requires_grad_(), f(6, 4, 3, 3).requires_grad_()).sum())
 
-    counted = flop(lambda: layer(x).backward(torch.ones(1, 3, 3, 3)))
+    with FlopCounterMode(display=False) as theirs:
+        call()
 
-    assert Flop(product=3 * 2 * 9 * 3 * 2 * 9, bias=27 + 27 - 3) == counted
-
-
-def test_attention_on_the_cpu_is_two_products_where_torch_counts_nothing() -> None:
-    query, key, value = drawn(2, 3, 5, 8), drawn(2, 3, 7, 8), drawn(2, 3, 7, 8)
-
-    def call() -> torch.Tensor:
-        return F.scaled_dot_product_attention(query, key, value)
-
-    counted = flop(call)
-    scores = 2 * 3 * 5 * 7
-    assert 0 == torch_counts(call)
-    assert 2 * scores * 8 + 2 * scores * 8 == counted.product
-    # Scaled, then 4 n − 1 for the softmax of a row of n = 7.
-    assert scores + 4 * scores - 2 * 3 * 5 == counted.overhead
+    assert theirs.get_total_flops() == count(call).flop.product
 
 
-def test_the_backward_of_attention_is_five_products() -> None:
-    x = drawn(1, 2, 6, 8, gradient=True)
+def test_the_gradients_of_a_convolution_in_groups_cost_a_product_each() -> None:
+    x, weight = f(2, 4, 5, 5).requires_grad_(), f(6, 2, 3, 3).requires_grad_()
 
-    counted = flop(lambda: F.scaled_dot_product_attention(x, x, x).backward(torch.ones(1, 2, 6, 8)))
+    counted = count(lambda: differentiate(F.conv2d(x, weight, groups=2), f(2, 6, 3, 3)))
 
-    assert (2 + 5) * 2 * (2 * 6 * 6) * 8 == counted.product
-
-
-def test_gather_multiply_sum_counts_rows_products_and_adds_where_torch_counts_nothing() -> None:
-    table, x, index = drawn(10, 4), drawn(2, 3), torch.tensor([[0, 1, 9], [5, 5, 2]])
-
-    def call() -> torch.Tensor:
-        return (table[index] * x.unsqueeze(-1)).sum(1)
-
-    counted = cost(call)
-    # 2 tokens of 3 rows of 4: 24 multiplies, and 2 adds for each of 8 results.
-    assert 0 == torch_counts(call)
-    assert Flop(overhead=24 + 16) == counted.flop
-    assert 6 == counted.rows_gathered
+    # 2 images of 9 positions meet 6 · 2 · 9 weights, forward and for both gradients.
+    assert Flop(product=3 * 2 * 2 * 9 * 108) == counted.flop
 
 
-def test_a_composite_operation_is_counted_by_its_parts_under_inference_mode() -> None:
-    left, right = drawn(2, 3, 5), drawn(5, 2)
+def test_attention_costs_two_products_of_all_positions() -> None:
+    query, key, value = f(1, 2, 3, 8), f(1, 2, 5, 8), f(1, 2, 5, 8)
 
-    with torch.inference_mode():
-        counted = count_operations(lambda: torch.einsum("bij,jk->bik", left, right).reshape(2, 6).contiguous(), True)
+    counted = count(F.scaled_dot_product_attention, query, key, value).flop
 
-    assert Flop(product=2 * 2 * 3 * 5 * 2) == counted.cost.flop
-
-
-def test_the_formula_of_an_operation_is_taken_before_its_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    promised = OperationCost(Flop(gating=7), 3, 100, 10, 2)
-    monkeypatch.setitem(flop_registry, torch.ops.aten.mm, OperationFormula(lambda *args, out_val: promised))
-
-    assert promised == cost(lambda: drawn(3, 5) @ drawn(5, 2)).__add__(OperationCost(written_bytes=-25 * 4))
+    # 2 heads, 3 × 5 scores of 8 terms, and as much for the values.
+    assert 2 * (2 * 15 * 8) * 2 == counted.product
+    assert 0 < counted.overhead
 
 
-def test_a_formula_sees_the_arguments_and_the_output_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
+@pytest.mark.parametrize(
+    "indices, starts, weights, mode, overhead",
+    [
+        # Bags of 2 and 1 rows of 6: one add of 6.
+        (i(0, 1, 2), i(0, 2), None, "sum", 6),
+        # And a multiply of each of 3 rows.
+        (i(0, 1, 2), i(0, 2), f(3), "sum", 6 + 18),
+        # And a division of each of 2 bags.
+        (i(0, 1, 2), i(0, 2), None, "mean", 6 + 12),
+        # An empty bag adds nothing, and saves nothing.
+        (i(0, 1, 2), i(0, 0, 2), None, "sum", 6),
+        (torch.empty(0, dtype=torch.int64), i(0), None, "sum", 0),
+    ],
+)
+def test_a_bag_costs_its_adds_and_multiplies(
+    indices: torch.Tensor, starts: torch.Tensor, weights: torch.Tensor | None, mode: str, overhead: int
+) -> None:
+    counted = count(F.embedding_bag, indices, f(5, 6), starts, mode=mode, per_sample_weights=weights)
 
-    def formula(*args: Any, out_val: Any) -> OperationCost:
-        seen.extend((*args, out_val))
-        return OperationCost()
-
-    monkeypatch.setitem(flop_registry, torch.ops.aten.mm, OperationFormula(formula))
-    left, right = drawn(3, 5), drawn(5, 2)
-
-    count_operations(lambda: torch.mm(left, right), strict=True)
-
-    assert left is seen[0]
-    assert (3, 2) == seen[2].shape
+    assert Flop(overhead=overhead) == counted.flop
+    assert indices.numel() == counted.rows_gathered
 
 
-@pytest.mark.parametrize("call", [lambda: torch.linalg.qr(torch.eye(3)), lambda: torch.fft.fft(torch.ones(4))])
-def test_an_unknown_operation_raises_its_name_if_strict_and_is_listed_if_not(call: Any) -> None:
-    lenient = count_operations(call, strict=False)
+@pytest.mark.parametrize(
+    "operation, flop",
+    [
+        (lambda: f(M, N) + f(N), Flop(bias=21)),
+        (lambda: f(N) + f(M, N), Flop(bias=21)),
+        (lambda: f(M, N).add_(f(N)), Flop(bias=21)),
+        (lambda: f(M, N) + f(M, N), Flop(overhead=21)),
+        # One token is a batch of one and not a vector: its residual is no bias.
+        (lambda: f(1, N) + f(1, N), Flop(overhead=7)),
+        (lambda: f(1, N) + f(N), Flop(bias=7)),
+        (lambda: f(N) + f(N), Flop(overhead=7)),
+        (lambda: f(M, N) + 1.0, Flop(overhead=21)),
+        (lambda: torch.add(f(M, N), f(M, N), alpha=2), Flop(overhead=42)),
+        (lambda: torch.add(f(M, N), f(N), alpha=2), Flop(bias=21, overhead=21)),
+        (lambda: f(M, N) * f(N), Flop(overhead=21)),
+        (lambda: f(M, N) / 3, Flop(overhead=21)),
+        (lambda: f(M, N).sum(0), Flop(bias=14)),
+        (lambda: f(2, M, N).sum((0, 1)), Flop(bias=35)),
+        (lambda: f(0, N).sum(0), Flop(bias=0)),
+        (lambda: f(M, N).sum(1), Flop(overhead=18)),
+        (lambda: f(M, N).sum(), Flop(overhead=20)),
+        (lambda: f(M, N).mean(), Flop(overhead=21)),
+        (lambda: f(M, N).exp(), Flop(overhead=21)),
+        (lambda: torch.tanh(f(M, N)), Flop(overhead=21)),
+        (lambda: f(6, N).index_add_(0, i(0, 0, 5), f(M, N)), Flop(overhead=21)),
+        (lambda: f(6, N).scatter_add(0, i(0, 5).view(2, 1).expand(2, N), f(2, N)), Flop(overhead=14)),
+        (lambda: f(6, N).index_put_((i(0, 0),), f(2, N), accumulate=True), Flop(overhead=14)),
+        (lambda: f(6, N).index_put_((i(0, 1),), f(2, N)), Flop()),
+    ],
+)
+def test_arithmetic_costs_one_flop_an_element_in_its_class(operation: Callable[[], object], flop: Flop) -> None:
+    counted = count(operation)
 
-    assert 1 == len(lenient.unknown)
-    with pytest.raises(UnknownOperationError, match=lenient.unknown[0].split(" ")[0]):
+    assert flop == counted.flop
+    assert 0 == counted.routing_operations
+
+
+@pytest.mark.parametrize(
+    "operation, routing",
+    [
+        (lambda: f(M, N) > 0, 21),
+        (lambda: f(M, N).maximum(f(M, N)), 21),
+        (lambda: i(1, 2, 3) + 1, 3),
+        (lambda: i(1, 2, 3) * i(1, 2, 3), 3),
+        (lambda: i(1, 2, 3) << 1, 3),
+        (lambda: i(1, 2, 3) & 1, 3),
+        (lambda: i(1, 2, 3).sum(), 2),
+        (lambda: (i(1, 0, 3) > 0).sum(), 3 + 2),
+        (lambda: f(M, N).argmax(1), 18),
+        # 5 keys take 3 levels.
+        (lambda: torch.argsort(i(3, 1, 2, 5, 4)), 15),
+        (lambda: torch.sort(i(3)), 0),
+        (lambda: torch.sort(torch.empty(0, dtype=torch.int64)), 0),
+    ],
+)
+def test_compares_and_index_arithmetic_are_routing_and_no_flop(operation: Callable[[], object], routing: int) -> None:
+    counted = count(operation)
+
+    assert Flop() == counted.flop
+    assert routing == counted.routing_operations
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda: f(M, N).t().reshape(-1)[1:].unsqueeze(0).expand(2, -1),
+        lambda: f(M, N).double().clone().contiguous(),
+        lambda: torch.cat([f(M, N), f(M, N)]),
+        lambda: (torch.zeros(3), torch.full((3,), 2.0), torch.arange(4), torch.empty(5), torch.rand(3), torch.randn(3)),
+        lambda: f(3).fill_(2.0).zero_().copy_(f(3))[0].item(),
+        lambda: f(M, N).chunk(3),
+    ],
+)
+def test_views_copies_casts_and_factories_cost_no_flop_and_no_routing(operation: Callable[[], object]) -> None:
+    counted = count(operation)
+
+    assert (Flop(), 0, 0) == (counted.flop, counted.routing_operations, counted.rows_gathered)
+
+
+@pytest.mark.parametrize(
+    "operation, rows",
+    [
+        (lambda: F.embedding(i(0, 2, 2), f(5, 6)), 3),
+        (lambda: f(5, 6).index_select(0, i(0, 2, 2)), 3),
+        (lambda: f(5, 6)[i(0, 2, 2)], 3),
+        (lambda: f(5, 6)[:, i(0, 2)], 2),
+        (lambda: f(5, 6)[i(0, 2), i(1, 1)], 2),
+        (lambda: f(5, 6)[torch.tensor([True, False, True, False, False])], 2),
+        (lambda: f(5, 6).gather(1, torch.zeros(5, 2, dtype=torch.int64)), 10),
+    ],
+)
+def test_a_gather_costs_rows_and_no_flop(operation: Callable[[], object], rows: int) -> None:
+    counted = count(operation)
+
+    assert (Flop(), rows) == (counted.flop, counted.rows_gathered)
+
+
+def test_the_gradient_of_an_embedding_adds_each_row() -> None:
+    table = f(5, 6).requires_grad_()
+
+    counted = count(lambda: differentiate(F.embedding(i(0, 2, 2), table), f(3, 6)))
+
+    assert Flop(overhead=18) == counted.flop
+
+
+def test_bytes_are_those_of_the_arguments_and_the_output() -> None:
+    left, right = f(M, K), f(K, N)
+
+    counted = count(torch.mm, left, right)
+
+    assert (4 * (15 + 35), 4 * 21) == (counted.read_bytes, counted.written_bytes)
+
+
+def test_a_view_moves_no_bytes() -> None:
+    x = f(M, N)
+
+    counted = count(lambda: x.t()[1:].unsqueeze(0))
+
+    assert (0, 0) == (counted.read_bytes, counted.written_bytes)
+
+
+def test_a_gather_reads_its_rows_and_not_its_table() -> None:
+    table, index = f(1000, 6), i(0, 2)
+
+    counted = count(torch.index_select, table, 0, index)
+
+    assert (2 * 6 * 4 + 2 * 8, 2 * 6 * 4) == (counted.read_bytes, counted.written_bytes)
+
+
+def test_a_row_that_is_expanded_is_read_once() -> None:
+    counted = count(torch.mul, f(1, N).expand(100, N), 2.0)
+
+    assert 4 * N == counted.read_bytes
+
+
+def test_a_custom_operation_is_counted_by_the_formula_that_it_registers() -> None:
+    packet = define("known", "(Tensor x, int k, *, int m=1) -> Tensor", lambda x, k, m=1: x * k)
+
+    def cost(x: torch.Tensor, k: int, m: int = 1, *, out_val: torch.Tensor) -> OperationCost:
+        return OperationCost(Flop(gating=k * m * out_val.numel()), routing_operations=2, read_bytes=11, written_bytes=1)
+
+    register_flop_formula(packet, get_raw=True)(OperationFormula(cost))
+
+    counted = count(packet, f(M, N), 10, m=2)
+
+    # The multiply inside is the operation's own and not counted beside its formula.
+    assert OperationCost(Flop(gating=420), 2, 11, 1) == counted
+
+
+def test_an_operation_with_a_formula_of_torchs_own_kind_is_a_product() -> None:
+    packet = define("theirs", "(Tensor x) -> Tensor", lambda x: x.clone())
+    register_flop_formula(packet)(lambda x_shape, out_shape=None, **_: 6 * x_shape[0])
+
+    assert Flop(product=18) == count(packet, f(M)).flop
+
+
+def test_an_operation_that_is_not_known_is_an_error_that_says_how_to_mend_it() -> None:
+    packet = define("unheard", "(Tensor x) -> Tensor", lambda x: x.clone())
+
+    with pytest.raises(UnknownOperationError, match=r"counted[.:]+unheard.*register"):
+        count_operations(lambda: packet(f(3)), strict=True)
+
+
+def test_an_operation_that_is_not_known_is_listed_once_if_that_is_asked_for() -> None:
+    packet = define("listed", "(Tensor x) -> Tensor", lambda x: x.clone())
+
+    counted = count_operations(lambda: packet(packet(f(3)) * 2), strict=False)
+
+    assert 1 == len(counted.unknown)
+    assert counted.unknown[0].endswith("listed")
+    assert Flop(overhead=3) == counted.cost.flop
+
+
+def test_a_count_without_unknown_operations_lists_none() -> None:
+    assert () == count_operations(lambda: f(3) * 2, strict=False).unknown
+
+
+def test_an_operation_that_is_not_known_is_an_error_inside_a_backward_pass_too() -> None:
+    packet = define("backward_only", "(Tensor x) -> Tensor", lambda x: x.clone())
+
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            return x * 2
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Any:
+            return packet(grads[0])
+
+    def call() -> None:
+        Doubled.apply(f(3).requires_grad_()).backward(f(3))  # type: ignore[no-untyped-call]
+
+    with pytest.raises(UnknownOperationError, match="backward_only"):
         count_operations(call, strict=True)
 
 
-def test_complex_arithmetic_is_unknown_since_a_complex_multiply_is_six_flop() -> None:
-    x = torch.ones(3, dtype=torch.complex64)
+def test_an_operation_whose_rule_is_missing_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(flop_counter.RULES, "aten::mm")
 
-    assert ("aten.mul on complex numbers",) == count_operations(lambda: x * x, strict=False).unknown
+    with FlopCounterMode(display=False) as theirs:
+        torch.mm(f(M, K), f(K, N))
+    counted = count_operations(lambda: torch.tanh(f(3)), strict=True).cost
+
+    # torch has a formula of its own for mm; nothing has one for tanh.
+    assert theirs.get_total_flops() == count(torch.mm, f(M, K), f(K, N)).flop.total
+    assert 3 == counted.flop.total
+    monkeypatch.delitem(flop_counter.RULES, "aten::tanh")
+    with pytest.raises(UnknownOperationError, match="tanh"):
+        count(torch.tanh, f(3))
 
 
-def test_what_is_known_is_counted_beside_what_is_not() -> None:
-    counted = count_operations(lambda: torch.linalg.qr(drawn(3, 5) @ drawn(5, 2)), strict=False)
+def test_the_call_runs_once_and_its_error_comes_through() -> None:
+    runs: list[int] = []
 
-    assert Flop(product=60) == counted.cost.flop
+    def call() -> None:
+        runs.append(1)
+        raise ValueError("of the call")
+
+    with pytest.raises(ValueError, match="of the call"):
+        count_operations(call, strict=True)
+    assert [1] == runs
 
 
-def test_a_call_without_operations_costs_nothing() -> None:
-    assert OperationCount(OperationCost(), ()) == count_operations(lambda: None, strict=True)
+def test_operations_outside_of_the_call_are_not_counted() -> None:
+    torch.mm(f(M, K), f(K, N))
+    counted = count_operations(lambda: None, strict=True)
+    torch.mm(f(M, K), f(K, N))
+
+    assert OperationCost() == counted.cost
 
 
-def test_a_rule_that_counts_too_little_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    from capratio.measure.flop_counter import RULES
+@given(st.integers(0, 9), st.integers(0, 9), st.integers(1, 9), st.booleans())
+def test_a_linear_layer_of_any_size_costs_2mnk_and_its_gradients_twice_that(m: int, k: int, n: int, bias: bool) -> None:
+    k = max(k, 1)
+    x, weight = f(m, k).requires_grad_(), f(n, k).requires_grad_()
+    vector = f(n).requires_grad_() if bias else None
 
-    layer, x = nn.Linear(3, 2), drawn(4, 3)
-    monkeypatch.setitem(RULES, "aten::addmm", RULES["aten::mm"])
+    counted = count(lambda: differentiate(F.linear(x, weight, vector), f(m, n))).flop
 
-    with pytest.raises(KeyError):
-        flop(lambda: layer(x))
-    monkeypatch.setitem(RULES, "aten::addmm", lambda call: call.cost(Flop(product=2 * 4 * 3)))
-    assert Flop(product=2 * 4 * 3 * 2, bias=8) != flop(lambda: layer(x))
+    added = (m * n + max(m * n - n, 0)) if bias else 0
+    assert Flop(product=3 * 2 * m * k * n, bias=added) == counted
+
+
+@given(st.integers(1, 8), st.integers(1, 8), st.integers(1, 8))
+def test_counts_of_two_calls_add_up(m: int, k: int, n: int) -> None:
+    def product() -> object:
+        return torch.mm(f(m, k), f(k, n))
+
+    def added() -> object:
+        return f(m, n) + f(n)
+
+    assert count(product) + count(added) == count(lambda: (product(), added()))

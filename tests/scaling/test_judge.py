@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from capratio.errors import InputError
 from capratio.records.record import Record, Timing
 from capratio.scaling.claims import CLAIMS
 from capratio.scaling.judge import judge
@@ -115,6 +116,14 @@ def test_a_claim_that_is_not_known_is_undecided(laboratory: Any) -> None:
 
     assert ("made-up", "undecided") == (verdict.claim, verdict.status)
     assert DEPTH in verdict.advice
+
+
+@pytest.mark.parametrize("sizes", [{"depth": 10**12}, {"depth": -1}, {"in_features": 0}, {"tokens": -1}])
+def test_sizes_that_no_layer_has_are_refused(sizes: dict[str, int], laboratory: Any) -> None:
+    record = laboratory.record(tuple(CLAIMS))
+
+    with pytest.raises(InputError, match="not written by a sweep"):
+        judge([replace(record, point=replace(record.point, **sizes))])
 
 
 def test_every_undecided_verdict_has_advice(laboratory: Any, margins: Margins) -> None:

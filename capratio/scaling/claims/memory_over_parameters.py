@@ -37,7 +37,9 @@ class MemoryOverParameters(Claim):
             if record.point.layer != "dense"
             and record.point.pass_ in _PASSES
             and record.memory is not None
+            and record.memory.state_bytes > 0
             and record.exact is not None
+            and record.exact.parameters > 0
         ]
         groups = grouped(served, ("depth", "order", "tokens", "pass_", "cache"))
         told = zip(names(list(groups)), groups.items(), strict=True)
