@@ -13,6 +13,7 @@ ASSUMED_LAST_LEVEL_BYTES = 64 * 2**20
 
 _FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 _LSCPU_LINE = re.compile(r"^L(\d)([di]?) cache:\s*(\d+)\s*(?:\((\d+) instances?\))?", re.MULTILINE)
+_LETTERS = {"unified": "", "data": "d", "instruction": "i"}
 _LSCPU_KINDS = {"": "unified", "d": "data", "i": "instruction"}
 
 
@@ -27,6 +28,11 @@ class Cache:
     kind: str
     size_bytes: int
     shared_by_cpus: str | None
+
+    @property
+    def name(self) -> str:
+        """``L1d``, ``L1i``, ``L2``, ``L3``."""
+        return f"L{self.level}{_LETTERS[self.kind]}"
 
 
 def read_caches(system: Path = SYSTEM, lscpu: Callable[[], str] | None = None) -> tuple[Cache, ...]:

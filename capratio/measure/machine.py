@@ -3,7 +3,6 @@
 import os
 import platform
 import sys
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -91,7 +90,7 @@ def machine_identity() -> dict[str, object]:
     return {
         "cpu_model": cpu_model(),
         "architecture": platform.machine(),
-        "caches": {f"L{cache.level} {cache.kind}": cache.size_bytes for cache in read_caches()},
+        "caches": {cache.name: cache.size_bytes for cache in read_caches()},
         "cores": _usable_cpus(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "gpus": list(gpu_names()),
@@ -104,11 +103,9 @@ def describe_machine(source: Path | None = None) -> dict[str, object]:
     Args: source: the root of the checkout that runs, whose commit is recorded; without one, or where it is none, the
     commit is None.
     """
-    caches, state = read_caches(), source_state(source)
-    last_bytes = last_level(caches)
+    state, last_bytes = source_state(source), last_level(read_caches())
     return {
         **machine_identity(),
-        "caches": [asdict(cache) for cache in caches],
         "last_level_cache_bytes": last_bytes or ASSUMED_LAST_LEVEL_BYTES,
         "last_level_cache_assumed": last_bytes is None,
         "physical_cores": psutil.cpu_count(logical=False),

@@ -74,14 +74,14 @@ def _fit(x: Floats, y: Floats, errors: Floats, knots: tuple[int, ...]) -> tuple[
 def cache_capacities(machine: Mapping[str, Any] | None) -> dict[str, int]:
     """The data caches of ``machine.json`` by level, smallest first: {"L1": 32768, …}; empty where it names none.
 
-    Args: machine: its ``caches`` holds ``l1d_bytes``, ``l2_bytes``, ``l3_bytes`` or the like.
+    Args: machine: its ``caches`` maps ``L1d``, ``L1i``, ``L2``, ``L3`` to sizes in bytes.
     """
     caches = (machine or {}).get("caches")
     found: dict[str, int] = {}
     if isinstance(caches, Mapping):
         for name, size in caches.items():
             text = str(name).lower()
-            instructions = text.startswith(("l1i", "l1_i"))
+            instructions = text.startswith("l1i")
             if text[:1] == "l" and text[1:2].isdigit() and not instructions and _is_size(size):
                 found[f"L{text[1]}"] = int(size)
     return dict(sorted(found.items(), key=lambda item: item[1]))

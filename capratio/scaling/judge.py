@@ -52,7 +52,7 @@ def _check(record: Record) -> None:
     if not (0 <= point.depth <= MAX_DEPTH and min(point.in_features, point.out_features) >= 1 and point.tokens >= 0):
         raise InputError(
             f"the record of {record.case!r} has depth {point.depth}, in_features {point.in_features}, out_features "
-            f"{point.out_features} and tokens {point.tokens}; no layer has these, so the run was not written by a sweep."
+            f"{point.out_features} and tokens {point.tokens}; no layer has these, the run was not written by a sweep."
         )
 
 

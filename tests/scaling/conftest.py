@@ -23,7 +23,7 @@ from capratio.scaling.margins import Margins, default_margins
 # Between and within processes, as measured on shared machines.
 BETWEEN = 0.03
 WITHIN = 0.005
-MACHINE = {"caches": {"l1d_bytes": 32 * 2**10, "l1i_bytes": 32 * 2**10, "l2_bytes": 2**20, "l3_bytes": 32 * 2**20}}
+MACHINE = {"caches": {"L1d": 32 * 2**10, "L1i": 32 * 2**10, "L2": 2**20, "L3": 32 * 2**20}}
 
 Law = Callable[[Point], float]
 

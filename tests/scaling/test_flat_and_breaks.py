@@ -117,12 +117,12 @@ def test_a_bend_is_named_by_what_changes_there(around: list[Surroundings], name:
 
 
 def test_data_caches_are_read_smallest_first() -> None:
-    caches = {"l3_bytes": 2**25, "l1i_bytes": 2**15, "l1d_bytes": 2**15, "l2_bytes": 2**20, "line_bytes": 64}
+    caches = {"L3": 2**25, "L1i": 2**14, "L1d": 2**15, "L2": 2**20, "line": 64}
 
     assert [("L1", 2**15), ("L2", 2**20), ("L3", 2**25)] == list(cache_capacities({"caches": caches}).items())
 
 
-@pytest.mark.parametrize("machine", [None, {}, {"caches": None}, {"caches": {"l2_bytes": "1 MiB", "l3_bytes": 0}}])
+@pytest.mark.parametrize("machine", [None, {}, {"caches": None}, {"caches": {"L2": "1 MiB", "L3": 0}}])
 def test_a_machine_that_names_no_caches_has_none(machine: dict[str, object] | None) -> None:
     assert {} == cache_capacities(machine)
 
