@@ -13,8 +13,8 @@ def surroundings_of(record: Record, *, whole_table: bool = False) -> Surrounding
     """The surroundings of one record's size.
 
     Args: whole_table: take all nodes that the samples together visit as the footprint, as for single tokens on warm
-    caches, which visit other leaves from sample to sample; else the bytes that one call must touch. Cold cases have no footprint that a cache
-    could hold.
+    caches, which visit other leaves from sample to sample; else the bytes that one call must touch. Cold
+    cases have no footprint that a cache could hold.
     """
     point, exact, timing = record.point, record.exact, record.timing
     footprint = None
@@ -36,6 +36,6 @@ def _sampled_bytes(record: Record) -> int | None:
     if exact is None or memory is None or exact.sampled_levels is None:
         return None if memory is None else memory.state_bytes
     nodes = exact.sampled_levels[-1:] if record.point.form == "collapsed" else exact.sampled_levels
-    table = 2**record.point.depth if record.point.form == "collapsed" else 2 ** (record.point.depth + 1) - 1
+    table = int(2**record.point.depth if record.point.form == "collapsed" else 2 ** (record.point.depth + 1) - 1)
     trees = record.point.in_features if record.point.layer == "tree-unit" else 1
     return memory.state_bytes * sum(nodes) // (trees * table)

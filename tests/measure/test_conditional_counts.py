@@ -24,7 +24,7 @@ def cost(call: Callable[[], object]) -> OperationCost:
 def torch_counts(call: Callable[[], object]) -> int:
     with FlopCounterMode(display=False) as counter:
         call()
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 def drawn(*shape: int, gradient: bool = False) -> torch.Tensor:
@@ -91,9 +91,7 @@ def test_the_largest_of_a_bag_is_compared_and_not_added() -> None:
 def test_the_dense_backward_of_a_bag_scales_and_adds_each_row_and_multiplies_it_into_its_weight() -> None:
     table, weights, index = drawn(10, 3, gradient=True), drawn(2, 4, gradient=True), torch.arange(8).view(2, 4)
 
-    counted = cost(
-        lambda: differentiate(F.embedding_bag(index, table, mode="sum", per_sample_weights=weights))
-    )
+    counted = cost(lambda: differentiate(F.embedding_bag(index, table, mode="sum", per_sample_weights=weights)))
 
     # 8 rows of 3 in 2 bags: forward 24 + 18, the table's gradient 24 + 24, the weights' 8 sums of 3 products.
     assert Flop(overhead=42 + 48 + 8 * 5) == counted.flop

@@ -23,7 +23,7 @@ def ones(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
 
 
 X, V, INTEGERS, BITS = ones(4, 3), ones(3), ones(4, 3, dtype=torch.int64), ones(4, 3).bool()
-INDEX = torch.tensor([0, 2, 2])
+INDEX, NO_INDEX = torch.tensor([0, 2, 2]), torch.tensor([], dtype=torch.int64)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_compares_and_integer_arithmetic_are_routing_and_no_flop(name: str, call
 @pytest.mark.parametrize(
     "name, call, read, written, rows",
     [
-        ("view", lambda: X.t().view(12).unsqueeze(0) if X.t().is_contiguous() else X.view(12), 0, 0, 0),
+        ("view", lambda: X.t()[1:].unsqueeze(0).expand(5, 2, 4), 0, 0, 0),
         ("allocate", lambda: torch.empty(9), 0, 0, 0),
         ("make", lambda: torch.zeros(9), 0, 36, 0),
         ("copy", lambda: X.clone(), 48, 48, 0),
@@ -119,18 +119,14 @@ def test_compares_and_integer_arithmetic_are_routing_and_no_flop(name: str, call
         ("put rows in place", lambda: X.index_put_((INDEX,), V), 12 + 24, 36, 3),
         ("put rows in a copy", lambda: X.index_put((INDEX,), V), 12 + 24 + 48, 36 + 48, 3),
         ("add", lambda: X + X, 96, 48, 0),
-        ("number of nothing", lambda: X[:0][torch.zeros(0, dtype=torch.int64)], 0, 0, 0),
+        ("rows of nothing", lambda: X[:0][NO_INDEX], 0, 0, 0),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_moves_is_counted_in_bytes_and_rows(name: str, call: Any, read: int, written: int, rows: int) -> None:
     counted = cost(call)
 
-    if name == "number of nothing":
-        # Making the empty index is free, too.
-        assert 0 == counted.flop.total + counted.rows_gathered
-    else:
-        assert (read, written, rows) == (counted.read_bytes, counted.written_bytes, counted.rows_gathered)
+    assert (read, written, rows) == (counted.read_bytes, counted.written_bytes, counted.rows_gathered)
 
 
 @given(rows=st.integers(1, 6), columns=st.integers(1, 6))
@@ -155,14 +151,14 @@ def test_a_view_is_told_by_its_schema() -> None:
     assert not is_view(torch.ops.aten.mm.default)
 
 
-@pytest.mark.parametrize("name", sorted(RULES))
-def test_every_rule_names_an_operation_of_torch_or_an_older_or_newer_one(name: str) -> None:
-    # A misspelt name would never be met; a rule may name what only some versions have.
-    namespace, operation = name.split("::")
-    optional = {"_reshape_copy", "true_divide", "item", "lift", "sym_size", "sym_stride", "sym_numel", "_assert_scalar"}
+def test_every_rule_names_an_operation_of_torch() -> None:
+    # A misspelt name would never be met; these few are names of other versions.
+    elsewhere = {"_reshape_copy", "item", "sym_stride"}
 
-    assert "aten" == namespace
-    assert hasattr(torch.ops.aten, operation) or hasattr(torch.ops.aten, f"{operation}_") or operation in optional
+    names = {rule.removeprefix("aten::") for rule in RULES}
+    unknown = {name for name in names if not (hasattr(torch.ops.aten, name) or hasattr(torch.ops.aten, f"{name}_"))}
+
+    assert unknown <= elsewhere
 
 
 def test_the_gradients_of_usual_functions_are_known() -> None:
@@ -170,10 +166,10 @@ def test_the_gradients_of_usual_functions_are_known() -> None:
 
     def call() -> None:
         for function in (F.gelu, F.silu, torch.relu, torch.sigmoid, torch.tanh, F.softplus):
-            function(x).backward(ones(4, 3))
-        F.log_softmax(x, 1).backward(ones(4, 3))
-        F.mse_loss(x, X).backward()
-        F.embedding(INDEX, x).backward(ones(3, 3))
-        x[INDEX].backward(ones(3, 3))
+            torch.autograd.backward(function(x), ones(4, 3))
+        torch.autograd.backward(F.log_softmax(x, 1), ones(4, 3))
+        torch.autograd.backward(F.mse_loss(x, X))
+        torch.autograd.backward(F.embedding(INDEX, x), ones(3, 3))
+        torch.autograd.backward(x[INDEX], ones(3, 3))
 
     assert () == count_operations(call, strict=False).unknown
