@@ -26,9 +26,12 @@ def sweep(cases: tuple[str, ...], out: Path | None, only: str | None, only_plan:
       capratio sweep my_cases.toml --out runs/mine --only 'tree-shared*/decode/*'
     """
     from capratio.cli.case_names import case_files
-    from capratio.sweep.case_file import bundled_case_files
+    from capratio.cli.claim_names import check_claims
+    from capratio.scaling.claims import CLAIMS
+    from capratio.sweep.case_file import bundled_case_files, read_case_files
 
     files = case_files(cases, bundled_case_files())
+    check_claims((claim for case in read_case_files(files) for claim in case.claims), CLAIMS)
     if only_plan:
         return _print_plan(files, only)
     if out is None:

@@ -1,1 +1,19 @@
 """The layers that are measured: one ``nn.Module`` a file, in every habit like ``nn.Linear``; ``table`` names them."""
+
+from capratio.layers.collapsed_tree_bias_linear import CollapsedTreeBiasLinear
+from capratio.layers.collapsed_tree_linear import CollapsedTreeLinear
+from capratio.layers.collapsed_unit_tree_linear import CollapsedUnitTreeLinear
+from capratio.layers.dense import Dense
+from capratio.layers.tree_bias_linear import TreeBiasLinear
+from capratio.layers.tree_gated_linear import TreeGatedLinear
+from capratio.layers.unit_tree_linear import UnitTreeLinear
+
+__all__ = [
+    "CollapsedTreeBiasLinear",
+    "CollapsedTreeLinear",
+    "CollapsedUnitTreeLinear",
+    "Dense",
+    "TreeBiasLinear",
+    "TreeGatedLinear",
+    "UnitTreeLinear",
+]

@@ -15,9 +15,10 @@ from capratio.errors import InputError
 from capratio.measure.caches import ASSUMED_LAST_LEVEL_BYTES, SYSTEM, last_level, read_caches
 from capratio.measure.free_memory import free_memory_bytes
 from capratio.measure.source_state import content_hash, source_state
-from capratio.measure.telemetry import gpu_names
+from capratio.measure.telemetry import NoTelemetry, gpu_names, open_telemetry
 
 __all__ = [
+    "cache_sizes",
     "describe_machine",
     "free_memory_bytes",
     "last_level_cache_bytes",
@@ -82,6 +83,11 @@ def last_level_cache_bytes() -> int:
     return last_level(read_caches()) or ASSUMED_LAST_LEVEL_BYTES
 
 
+def cache_sizes() -> dict[str, int]:
+    """Bytes of one cache of each level by its name (``L1d``, ``L1i``, ``L2``, ``L3``); empty where nothing tells."""
+    return {cache.name: cache.size_bytes for cache in read_caches()}
+
+
 def machine_identity() -> dict[str, object]:
     """What makes it another machine: a run that was measured on one is not continued on another.
 
@@ -90,7 +96,7 @@ def machine_identity() -> dict[str, object]:
     return {
         "cpu_model": cpu_model(),
         "architecture": platform.machine(),
-        "caches": {cache.name: cache.size_bytes for cache in read_caches()},
+        "caches": cache_sizes(),
         "cores": _usable_cpus(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "gpus": list(gpu_names()),
@@ -103,9 +109,10 @@ def describe_machine(source: Path | None = None) -> dict[str, object]:
     Args: source: the root of the checkout that runs, whose commit is recorded; without one, or where it is none, the
     commit is None.
     """
-    state, last_bytes = source_state(source), last_level(read_caches())
+    state, last_bytes, opened = source_state(source), last_level(read_caches()), open_telemetry()
     return {
         **machine_identity(),
+        "gpu_telemetry_absent_because": opened.reason if isinstance(opened, NoTelemetry) else None,
         "last_level_cache_bytes": last_bytes or ASSUMED_LAST_LEVEL_BYTES,
         "last_level_cache_assumed": last_bytes is None,
         "physical_cores": psutil.cpu_count(logical=False),

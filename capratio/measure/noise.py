@@ -1,27 +1,29 @@
 """How well a median is known from its samples, without an assumption on their distribution."""
 
 from collections.abc import Sequence
-from math import ceil, floor, sqrt
+from math import floor, sqrt
 from statistics import median
 
-# Of a 95 % interval of the normal distribution, which the binomial one of a median's rank nears.
-_TWO_SIDED_95 = 1.96
-# With fewer samples the 95 % interval of a median reaches beyond the samples (2 · 2^-5 > 0.05).
+# Each side of a 95 % interval.
+TAIL = 0.025
+# With fewer samples the 95 % interval of a median reaches beyond the samples (2^-5 > 0.025).
 LEAST_SAMPLES = 6
+# Beyond this many samples the binomial distribution is taken as normal, whose quantile this is.
+_EXACT_SAMPLES, _NORMAL_QUANTILE = 500, 1.96
 
 
 def median_interval(samples: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of the median from order statistics: the samples of rank n/2 ∓ 1.96 √n / 2.
+    """The 95 % interval of the median from order statistics.
+
+    It reaches from the sample of rank r to that of rank n + 1 − r, with the largest r so that a fair coin shows under r
+    heads in n throws with a probability of 2.5 % at most.
 
     Args: samples: at least 6.
 
     Source: Conover, Practical Nonparametric Statistics, section 3.2, our reading.
     """
-    ordered, n = sorted(samples), len(samples)
-    reach = _TWO_SIDED_95 * sqrt(n) / 2
-    low = max(floor(n / 2 - reach) - 1, 0)
-    high = min(ceil(n / 2 + reach), n - 1)
-    return ordered[low], ordered[high]
+    ordered, rank = sorted(samples), _rank(len(samples))
+    return ordered[rank - 1], ordered[len(samples) - rank]
 
 
 def relative_noise(samples: Sequence[float]) -> float:
@@ -31,3 +33,16 @@ def relative_noise(samples: Sequence[float]) -> float:
     middle = median(samples)
     low, high = median_interval(samples)
     return (high - low) / 2 / middle if middle > 0 else float("inf")
+
+
+def _rank(n: int) -> int:
+    if n > _EXACT_SAMPLES:
+        return floor(n / 2 - _NORMAL_QUANTILE * sqrt(n) / 2)
+    # The probability of `rank` heads, and of at most that many.
+    exactly = at_most = 0.5**n
+    rank = 0
+    while at_most <= TAIL:
+        rank += 1
+        exactly *= (n - rank + 1) / rank
+        at_most += exactly
+    return rank

@@ -57,9 +57,8 @@ class Telemetry:
     def read(self) -> GpuState:
         """The state of the device now."""
         nvml, handle = self._nvml, self._handle
-        name = nvml.nvmlDeviceGetName(handle)
         return GpuState(
-            name=name.decode() if isinstance(name, bytes) else str(name),
+            name=_text(nvml.nvmlDeviceGetName(handle)),
             sm_clock_hz=1e6 * nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
             max_sm_clock_hz=1e6 * nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM),
             temperature_c=float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
@@ -95,17 +94,34 @@ def open_telemetry(index: int = 0, load: Callable[[], Any] | None = None) -> Tel
         nvml.nvmlInit()
         if index >= nvml.nvmlDeviceGetCount():
             return NoTelemetry(f"NVML finds no GPU number {index}")
-        return Telemetry(nvml, index)
+        opened = Telemetry(nvml, index)
+        # A device may lack a sensor that a state needs; that is known here, not in the middle of a measurement.
+        opened.read()
+        return opened
     except nvml.NVMLError as error:
         return NoTelemetry(f"NVML does not answer ({error})")
 
 
 def gpu_names(load: Callable[[], Any] | None = None) -> tuple[str, ...]:
-    """The names of all GPUs that NVML finds, none where it is not there."""
-    names: list[str] = []
-    while isinstance(opened := open_telemetry(len(names), load), Telemetry):
-        names.append(opened.read().name)
-    return tuple(names)
+    """The names of all GPUs that NVML finds, none where it is not there.
+
+    Only names are asked for: a GPU whose clocks or memory cannot be read is a part of the machine all the same.
+    """
+    try:
+        nvml = load() if load is not None else importlib.import_module("pynvml")
+    except ImportError:
+        return ()
+    try:
+        nvml.nvmlInit()
+        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        return tuple(_text(nvml.nvmlDeviceGetName(handle)) for handle in handles)
+    except nvml.NVMLError:
+        return ()
+
+
+def _text(name: str | bytes) -> str:
+    # Older versions of the module give bytes.
+    return name.decode() if isinstance(name, bytes) else name
 
 
 def _named(bits: int) -> tuple[str, ...]:

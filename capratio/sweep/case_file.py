@@ -113,7 +113,7 @@ def _group(group: dict[str, Any], where: str, suite: str, replicates: int, sampl
     if group["square"] and "out_features" in group:
         raise InputError(f"{where}: square = true makes out_features equal in_features; leave out_features out.")
     group.setdefault("out_features", group["in_features"])
-    layers = [layer_id(name) for name in strings(group["layer"], f"{where}: layer")]
+    layers = [_layer(name, where) for name in strings(group["layer"], f"{where}: layer")]
     claims = tuple(sorted(strings(group["claims"], f"{where}: claims"))) if group.get("claims") else ()
     name = str(group.get("group", where.rpartition(": ")[2]))
     words = {key: strings(group[key], f"{where}: {key}") for key in SWEPT_WORDS}
@@ -132,6 +132,13 @@ def _group(group: dict[str, Any], where: str, suite: str, replicates: int, sampl
         cases.setdefault(case.id, case)
     check_expected(group.get("expected", []), [spec_of(case.point) for case in cases.values()], where)
     return list(cases.values())
+
+
+def _layer(name: str, where: str) -> str:
+    try:
+        return layer_id(name)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def _point(chosen: dict[str, Any], bias: bool, where: str) -> Point:

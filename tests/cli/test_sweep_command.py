@@ -17,7 +17,7 @@ def bundled(stand_in: Stand, tmp_path: Path) -> Path:
     """The one bundled case file, named quick."""
     path = tmp_path / "quick.toml"
     path.write_text("")
-    stand_in("capratio.sweep.case_file", bundled_case_files=lambda: {"quick": path})
+    stand_in("capratio.sweep.case_file", bundled_case_files=lambda: {"quick": path}, read_case_files=lambda files: [])
     return path
 
 

@@ -122,7 +122,7 @@ def test_without_telemetry_nothing_is_discarded(measure: Callable[..., DeviceSam
 
 
 def test_another_way_to_launch_is_refused() -> None:
-    with pytest.raises(InputError, match="launch='eager' is not known.*blocking-kernel, graph"):
+    with pytest.raises(InputError, match=r"launch='eager' is not known.*blocking-kernel, graph"):
         CudaSampler(
             lambda x: x, prepare=lambda i: i, check=lambda i, o: None, clock=PerfClock(), cold=False, launch="eager"
         )

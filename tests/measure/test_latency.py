@@ -270,10 +270,17 @@ def test_an_output_is_released_before_the_next_sample_is_prepared() -> None:
 
 
 def test_the_interval_of_a_known_sample_is_that_of_the_hand_count() -> None:
-    # Of 9 samples ranks 4.5 ∓ 1.96 · 3 / 2 = 1.56 and 7.44: the first of ranks from 1, and the ninth.
-    assert (1.0, 9.0) == median_interval([float(value) for value in (9, 1, 8, 2, 7, 3, 6, 4, 5)])
-    # Half of 8 over the median 5.
-    assert isclose(0.8, relative_noise([9.0, 1.0, 8.0, 2.0, 7.0, 3.0, 6.0, 4.0, 5.0]))
+    # A fair coin shows at most one head in 9 throws with 10 / 512 = 2 %, and at most two with 9 %: ranks 2 and 8.
+    assert (2.0, 8.0) == median_interval([float(value) for value in (9, 1, 8, 2, 7, 3, 6, 4, 5)])
+    # Half of 6 over the median 5.
+    assert isclose(0.6, relative_noise([9.0, 1.0, 8.0, 2.0, 7.0, 3.0, 6.0, 4.0, 5.0]))
+
+
+@pytest.mark.parametrize("n, rank", [(6, 1), (10, 2), (20, 6), (100, 40), (500, 228), (501, 228), (10_000, 4902)])
+def test_the_ranks_of_the_interval_are_those_of_the_binomial_distribution(n: int, rank: int) -> None:
+    ordered = [float(value) for value in range(1, n + 1)]
+
+    assert (rank, n + 1 - rank) == median_interval(ordered)
 
 
 def test_outliers_do_not_make_a_quiet_case_noisy() -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from capratio.errors import InputError
-from capratio.measure import free_memory, machine
+from capratio.measure import machine
 from capratio.measure.free_memory import free_memory_bytes
 from capratio.measure.machine import (
     cpu_model,
@@ -66,7 +66,7 @@ def test_the_identity_is_the_same_each_time_and_part_of_the_description() -> Non
 
 def test_some_bytes_of_memory_more_or_less_are_the_same_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     def with_memory(total: int) -> dict[str, object]:
-        monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: SimpleNamespace(total=total))
+        monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=total))
         return machine_identity()
 
     assert with_memory(24 * GIBIBYTE) == with_memory(24 * GIBIBYTE - 70_000_000)
@@ -158,7 +158,7 @@ def control_group(folder: Path, limit: str) -> Path:
 
 
 def test_free_memory_is_what_the_control_group_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(free_memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=5000))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=5000))
 
     # Of a limit of 1000, 700 are used, of which 200 are files that can be dropped.
     assert 500 == free_memory_bytes(control_group(tmp_path, "1000"))
@@ -168,6 +168,6 @@ def test_free_memory_is_what_the_control_group_leaves(tmp_path: Path, monkeypatc
 
 
 def test_free_memory_without_a_control_group_is_the_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(free_memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=5000))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=5000))
 
     assert 5000 == free_memory_bytes(tmp_path / "none")

@@ -6,8 +6,8 @@ from torch import nn
 
 from capratio.errors import InputError
 from capratio.layers.tree_gated_linear import TreeGatedLinear
+from capratio.sweep import measure_module
 from capratio.sweep.case import Sampling
-from capratio.sweep.measure_module import measure_module
 from capratio.sweep.verify import WrongAnswerError
 
 QUICK = Sampling(min_samples=3, max_samples=4, time_limit_s=0.05)

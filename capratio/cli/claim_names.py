@@ -1,0 +1,16 @@
+"""The claims that cases serve, held against those that a report can judge, before anything is measured."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from capratio.errors import InputError
+
+
+def check_claims(claims: Iterable[str], known: Iterable[str]) -> None:
+    """Raise InputError, with the nearest right name, for a claim that nobody can judge."""
+    names = tuple(known)
+    for claim in claims:
+        if claim not in names:
+            near = get_close_matches(claim, names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "the names are those of 'capratio list claims'."
+            raise InputError(f"a case file names the claim {claim!r}, which is not known; {hint}")
