@@ -18,11 +18,14 @@ class AaPair:
     """ratio: median of the second series over that of the first; 1 on a machine without noise.
 
     noise: half the 95 % interval of the first series' median over it. tail: the sample of rank 90 % over the median.
+    slowdown: the median over the fastest sample of both; two series that are disturbed alike agree, and show it only
+    here.
     """
 
     ratio: float
     noise: float
     tail: float
+    slowdown: float
 
 
 def measure_aa_pair(clock: Clock, samples: int = 200) -> AaPair:
@@ -47,4 +50,9 @@ def pair_of(first: tuple[float, ...], second: tuple[float, ...]) -> AaPair:
     """The pair of two series of samples, each of at least 6."""
     middle = median(first)
     low, high = median_interval(first)
-    return AaPair(median(second) / middle, (high - low) / 2 / middle, sorted(first)[int(0.9 * len(first))] / middle)
+    return AaPair(
+        ratio=median(second) / middle,
+        noise=(high - low) / 2 / middle,
+        tail=sorted(first)[int(0.9 * len(first))] / middle,
+        slowdown=middle / min(*first, *second),
+    )

@@ -35,8 +35,8 @@ def measure_ceilings(
     """Measure the ceilings for a number of threads.
 
     A point is the best over candidates and rounds, since a ceiling is what the machine can do, not what it often does.
-    The spread tells how well it is known: the upper quartile, over points, of (best − median round) / best. A footprint
-    is given at least the bandwidth of every larger one, which holds it.
+    The spread tells how well it is known (see ``spread_of``). A footprint is given at least the bandwidth of every
+    larger one, which holds it.
 
     Args: threads: intra-op threads, set while this measures. dtypes: names of those whose product rate is wanted;
     float32 is always measured. time_budget_s: seconds, about; two rounds are always made. measured_at_s: seconds since
@@ -87,11 +87,17 @@ def repeat_probes(
 
 
 def spread_of(rounds: list[dict[Point, float]]) -> float:
-    """The upper quartile, over points, of (best − median round) / best."""
-    spreads = []
-    for point in rounds[0]:
-        rates = [rates[point] for rates in rounds]
-        spreads.append(1.0 - median(rates) / max(rates))
+    """How far a typical round lies under the ceiling: the upper quartile, over points, of (ceiling − median) / ceiling.
+
+    For reading, the ceiling is the envelope and not the point's own best. Threads that share a processor with other
+    work wait for each other a scheduler's slice a call, and that so evenly that rounds agree with one another: only a
+    small footprint that reads slower than a large one shows it.
+    """
+    best = _best(rounds)
+    ceiling: dict[Point, float] = dict(best)
+    for footprint, rate in envelope([(int(size), rate) for (kind, size), rate in best.items() if kind == READ]):
+        ceiling[READ, int(footprint)] = rate
+    spreads = [1.0 - median(rates[point] for rates in rounds) / ceiling[point] for point in best]
     return quantiles(spreads, n=4, method="inclusive")[2] if len(spreads) > 1 else spreads[0]
 
 
@@ -110,7 +116,7 @@ def envelope(curve: list[tuple[int, float]]) -> tuple[tuple[float, float], ...]:
 
 
 def _ceilings(rounds: list[dict[Point, float]], measured_at_s: float, threads: int, device: str) -> Ceilings:
-    best = {point: max(rates[point] for rates in rounds) for point in rounds[0]}
+    best = _best(rounds)
 
     def curve(name: str) -> tuple[tuple[float, float], ...]:
         return envelope([(int(size), rate) for (kind, size), rate in best.items() if kind == name])
@@ -127,6 +133,10 @@ def _ceilings(rounds: list[dict[Point, float]], measured_at_s: float, threads: i
         ),
         spread=spread_of(rounds),
     )
+
+
+def _best(rounds: list[dict[Point, float]]) -> dict[Point, float]:
+    return {point: max(rates[point] for rates in rounds) for point in rounds[0]}
 
 
 def _last_level_bytes(device: str) -> int:

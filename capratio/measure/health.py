@@ -28,6 +28,8 @@ OK, WARNING, ABSENT = "ok", "warning", "absent"
 BUSY_SHARE = 0.3
 # Beyond these, a difference of the gate's budget (2 %) cannot be told from noise.
 AA_SHIFT, AA_NOISE = 0.01, 0.02
+# A median this far above the fastest sample is not the work's own time but that of waiting.
+AA_SLOWDOWN = 1.25
 # Ceilings known worse than this make the distance from the limit a guess.
 CEILINGS_SPREAD = 0.10
 # Time that a host takes from a virtual machine.
@@ -151,7 +153,13 @@ def judge_versions(pinned: Mapping[str, str] | None) -> Finding:
 
 def judge_aa_pair(pair: AaPair) -> Finding:
     """The noise of the same work timed twice."""
-    value = f"ratio {pair.ratio:.4f}, median known to {pair.noise:.2%}, slowest tenth {pair.tail:.2f} times the median"
+    value = (
+        f"ratio {pair.ratio:.4f}, median known to {pair.noise:.2%} and {pair.slowdown:.2f} times the fastest sample, "
+        f"slowest tenth {pair.tail:.2f} times the median"
+    )
+    if pair.slowdown > AA_SLOWDOWN:
+        advice = "Threads wait for a processor that other work holds; stop it, or measure with fewer threads."
+        return Finding(WARNING, "A/A pair", value, advice)
     if abs(pair.ratio - 1.0) > AA_SHIFT or pair.noise > AA_NOISE:
         advice = "Differences of a few percent cannot be seen here; stop other work or take more replicates."
         return Finding(WARNING, "A/A pair", value, advice)

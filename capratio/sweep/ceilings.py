@@ -86,7 +86,7 @@ def above_roof(record: Record) -> bool:
     """Whether a record is faster than its limit by more than the ceilings' own spread."""
     if record.limit is None or record.timing is None:
         return False
-    return median(record.timing.samples_s) * (1.0 + record.limit.ceilings_spread) < record.limit.limit_s
+    return median(record.timing.samples_s) < record.limit.limit_s * (1.0 - record.limit.ceilings_spread)
 
 
 def _limit(record: Record, ceilings: Ceilings) -> Limit:

@@ -76,7 +76,7 @@ def measure_case(
         called.resident_peak_bytes,
         dict(called.absent),
     )
-    reading = measure_energy(lambda: trial.call(trial.prepare(0)), ENERGY_CALLS)
+    reading = measure_energy(lambda: trial.call(trial.prepare(0)), ENERGY_CALLS, case.point.device)
     energy = Energy(
         reading.energy_j,
         reading.sm_clock_hz,

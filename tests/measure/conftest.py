@@ -47,6 +47,7 @@ class FakeNvml:
         return self.names[handle].encode()
 
     def nvmlDeviceGetClockInfo(self, handle: int, kind: int) -> int:
+        self._may_fail("clock")
         return int(self.sm_mhz)
 
     def nvmlDeviceGetMaxClockInfo(self, handle: int, kind: int) -> int:
@@ -64,6 +65,7 @@ class FakeNvml:
         return int(self.energy_mj)
 
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:
+        self._may_fail("memory")
         return SimpleNamespace(used=7 * 2**30)
 
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: int) -> int:

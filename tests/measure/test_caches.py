@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from capratio.measure import machine
 from capratio.measure.caches import Cache, last_level, parse_size, read_caches
 
 LSCPU = """Architecture:             x86_64
@@ -69,3 +70,10 @@ def test_the_last_level_is_no_instruction_cache() -> None:
 @pytest.mark.parametrize("text, size", [("512", 512), ("32K", 2**15), ("1M", 2**20), ("2G\n", 2**31)])
 def test_a_size_is_read_in_the_kernels_notation(text: str, size: int) -> None:
     assert size == parse_size(text)
+
+
+def test_sizes_are_named_by_level_and_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    caches = (Cache(1, "data", 10, "0"), Cache(1, "instruction", 11, "0"), Cache(3, "unified", 30, "0-1"))
+    monkeypatch.setattr(machine, "read_caches", lambda: caches)
+
+    assert {"L1d": 10, "L1i": 11, "L3": 30} == machine.cache_sizes() == machine.machine_identity()["caches"]

@@ -68,6 +68,27 @@ def test_the_spread_is_the_upper_quartile_of_best_to_median() -> None:
     assert pytest.approx(0.3) == spread_of(rounds)  # type: ignore[arg-type]
 
 
+def test_threads_that_are_paced_by_the_scheduler_have_a_spread_though_their_rounds_agree() -> None:
+    # As seen where both threads had one processor: 4 MiB in a slice of 8 ms, whatever the cache, in every round.
+    paced = {("read", size): 0.52e9 for size in (16, 64, 256, 1024)} | {("read", 262144): 17.4e9}
+    quiet = {
+        ("read", 16): 280e9,
+        ("read", 64): 270e9,
+        ("read", 256): 196e9,
+        ("read", 1024): 186e9,
+        ("read", 262144): 17e9,
+    }
+
+    assert 0.95 < spread_of([paced, paced, paced])  # type: ignore[list-item]
+    assert 0.0 == spread_of([quiet, quiet, quiet])  # type: ignore[list-item]
+
+
+def test_a_copy_that_is_slow_at_a_small_footprint_is_no_spread_since_a_call_takes_its_time() -> None:
+    copies = {("copy", 16): 19e9, ("copy", 64): 47e9, ("copy", 256): 86e9}
+
+    assert 0.0 == spread_of([copies, copies])  # type: ignore[list-item]
+
+
 def test_a_machine_without_noise_has_no_spread() -> None:
     assert 0.0 == spread_of([{("read", 1): 7.0}, {("read", 1): 7.0}])
 

@@ -55,10 +55,12 @@ FINDINGS: list[tuple[str, Finding]] = [
     ("absent", judge_governor(None)),
     ("ok", judge_clock(5e-8)),
     ("warning", judge_clock(1e-5)),
-    ("ok", judge_aa_pair(AaPair(1.001, 0.001, 1.1))),
-    ("warning", judge_aa_pair(AaPair(1.05, 0.001, 1.1))),
-    ("warning", judge_aa_pair(AaPair(0.95, 0.001, 1.1))),
-    ("warning", judge_aa_pair(AaPair(1.0, 0.10, 1.1))),
+    ("ok", judge_aa_pair(AaPair(1.001, 0.001, 1.1, 1.05))),
+    # As seen where both threads had one processor: a product of 0.67 ms took 15.9 ms, very evenly.
+    ("warning", judge_aa_pair(AaPair(1.0002, 0.0003, 1.0, 23.8))),
+    ("warning", judge_aa_pair(AaPair(1.05, 0.001, 1.1, 1.05))),
+    ("warning", judge_aa_pair(AaPair(0.95, 0.001, 1.1, 1.05))),
+    ("warning", judge_aa_pair(AaPair(1.0, 0.10, 1.1, 1.05))),
     ("ok", judge_ceilings(ceilings(0.02))),
     ("warning", judge_ceilings(ceilings(0.4))),
     ("ok", judge_steal(0.0)),
@@ -118,9 +120,9 @@ def test_the_stolen_share_is_of_all_time_between_two_readings() -> None:
 
 
 def test_a_pair_is_the_second_series_over_the_first() -> None:
-    pair = pair_of((1.0,) * 9 + (3.0,), (2.0,) * 10)
+    pair = pair_of((1.0,) * 9 + (3.0,), (2.0,) * 9 + (0.5,))
 
-    assert AaPair(2.0, 0.0, 3.0) == pair
+    assert AaPair(2.0, 0.0, 3.0, 2.0) == pair
 
 
 def test_an_aa_pair_of_a_steady_clock_is_one(monkeypatch: pytest.MonkeyPatch, clock: Any) -> None:
@@ -137,7 +139,7 @@ def test_all_is_looked_at_and_named_once(monkeypatch: pytest.MonkeyPatch) -> Non
         return ceilings(0.01)
 
     monkeypatch.setattr(health, "measure_ceilings", measured)
-    monkeypatch.setattr(health, "measure_aa_pair", lambda _: AaPair(1.0, 0.001, 1.1))
+    monkeypatch.setattr(health, "measure_aa_pair", lambda _: AaPair(1.0, 0.001, 1.1, 1.05))
     findings = check_health()
 
     names = [finding.name for finding in findings]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from capratio.measure import machine
 from capratio.measure.energy import measure_energy
 from capratio.measure.telemetry import GpuState, NoTelemetry, Telemetry, gpu_names, open_telemetry
 
@@ -61,6 +62,34 @@ def test_telemetry_that_is_not_there_has_its_reason(fake_nvml: Callable[..., Any
 def test_all_gpus_are_named(fake_nvml: Callable[..., Any]) -> None:
     assert ("GPU A", "GPU B") == gpu_names(lambda: fake_nvml(["GPU A", "GPU B"]))
     assert () == gpu_names(missing)
+
+
+@pytest.mark.parametrize("sensor", ["clock", "memory"])
+def test_a_gpu_that_lacks_a_sensor_has_a_name_and_a_reason_for_no_telemetry(
+    fake_nvml: Callable[..., Any], sensor: str
+) -> None:
+    nvml = fake_nvml(["GPU A"], fails=(sensor,))
+
+    opened = open_telemetry(0, lambda: nvml)
+
+    assert NoTelemetry(f"NVML does not answer ({sensor} is not there)") == opened
+    assert ("GPU A",) == gpu_names(lambda: nvml)
+
+
+def test_names_that_nvml_does_not_give_are_none(fake_nvml: Callable[..., Any]) -> None:
+    assert () == gpu_names(lambda: fake_nvml(["GPU A"], fails=("init",)))
+
+
+def test_the_description_of_a_machine_says_why_it_has_no_telemetry(
+    monkeypatch: pytest.MonkeyPatch, fake_nvml: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(machine, "open_telemetry", lambda: NoTelemetry("there is none"))
+    without = machine.describe_machine()
+    monkeypatch.setattr(machine, "open_telemetry", lambda: telemetry(fake_nvml(["GPU A"])))
+    with_one = machine.describe_machine()
+
+    assert "there is none" == without["gpu_telemetry_absent_because"]
+    assert with_one["gpu_telemetry_absent_because"] is None
 
 
 def test_energy_is_the_devices_count_over_the_calls(fake_nvml: Callable[..., Any], clock: Any) -> None:

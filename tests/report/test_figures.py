@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from capratio.records.summary import summarise
 
 from capratio.records.record import Record
+from capratio.records.summary import summarise
 from capratio.report.figures import capacity, efficiency, flop_classes, latency, memory, roofline, routing, warm
 from capratio.report.figures.canvas import paper
 from capratio.report.figures.evidence import Evidence, FigurePlan

@@ -4,9 +4,9 @@ import statistics
 from collections.abc import Callable
 
 import pytest
-from capratio.records.summary import summarise
 
 from capratio.records.record import Record
+from capratio.records.summary import summarise
 from capratio.report.frame import KEYS, NUMBERS, tidy
 
 

@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from capratio.records.store import read_run
 
 from capratio.errors import InputError
 from capratio.records.record import Record
+from capratio.records.store import read_run
 from capratio.report.figures.table import FIGURES
 from capratio.report.page import LARGEST_PAGE_BYTES, ReportFiles, write_report
 

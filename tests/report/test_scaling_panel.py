@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from capratio.records.summary import summarise
-from capratio.scaling.verdict import FitPoint, Verdict
 
 from capratio.records.record import Record
+from capratio.records.summary import summarise
 from capratio.report.figures import scaling_panel, warm
 from capratio.report.figures.evidence import Evidence
 from capratio.report.frame import tidy
+from capratio.scaling.verdict import FitPoint, Verdict
 
 
 def points(x: Sequence[float], y: Sequence[float], width: float = 0.1) -> tuple[FitPoint, ...]:

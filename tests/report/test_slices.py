@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from capratio.records.summary import summarise
-
 from capratio.records.record import Record
+from capratio.records.summary import summarise
 from capratio.report.figures.slices import depth_line, views, width_line, words
 from capratio.report.frame import tidy
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from capratio.records.summary import summarise
-from capratio.scaling.verdict import Verdict
 
 from capratio.records.record import Record
+from capratio.records.summary import summarise
 from capratio.report.frame import tidy
 from capratio.report.summary_table import COLUMNS, JSON_KEYS, cells, common_parts, summary_json, summary_rows
 from capratio.report.tables import failed_table, machine_table, verdict_headline, verdict_table
+from capratio.scaling.verdict import Verdict
 
 
 def test_exact_laws_come_first_and_broken_ones_before_all_others(verdict_maker: Callable[..., Verdict]) -> None:
