@@ -124,7 +124,8 @@ def describe_machine(source: Path | None = None) -> dict[str, object]:
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "packages": _versions(),
-        "torch_config": torch.__config__.show(),
+        # Its last line lists compiler flags, of no use to a reader and longer than all else.
+        "torch_config": torch.__config__.show().partition("  - Build settings")[0],
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "thread_pools": _thread_pools(),
         "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
