@@ -30,12 +30,17 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
 
     Returns: a record whose layer is ``package.module:Class`` and whose latencies are in seconds.
 
-    Raises InputError where the input has no dimension or the module does not return a tensor; WrongAnswerError where
-    the output changes from call to call.
+    Raises InputError where the input has no dimension or is not on the CPU, or the module does not return a tensor;
+    WrongAnswerError where the output changes from call to call.
     """
     require_linux()
     if input.dim() == 0:
         raise InputError("the input has no dimension; give a tensor of shape (..., in_features).")
+
+    if input.device.type != "cpu":
+        raise InputError(
+            f"the input is on {input.device}; a host clock would time the launch alone, so give both on the CPU."
+        )
 
     def call(x: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():

@@ -77,6 +77,7 @@ def test_ids_of_a_file_are_different(tmp_path: Path) -> None:
         (("depth =", "dept ="), "did you mean 'depth'"),
         (('claims = "parameters"', 'pass = "forwrd"'), "did you mean 'forward'"),
         (('claims = "parameters"', 'dtype = "float31"'), "did you mean 'float32'"),
+        (('claims = "parameters"', 'device = "cuda"'), "device 'cuda' is not known; use one of cpu"),
         (('claims = "parameters"', 'pass = "decode"'), "decoding is one token"),
         (('depth = "0:2"', "depth = -1"), "depth"),
         (('depth = "0:2"', 'depth = "0:4"'), "each bit is the sign of a feature"),

@@ -62,3 +62,5 @@ def test_what_is_no_tensor_is_refused() -> None:
         measure_module(Pair(), torch.randn(2, 3), QUICK)
     with pytest.raises(InputError, match="no dimension"):
         measure_module(nn.Identity(), torch.tensor(1.0), QUICK)
+    with pytest.raises(InputError, match="would time the launch alone"):
+        measure_module(nn.Identity(), torch.empty(2, 3, device="meta"), QUICK)
