@@ -1,5 +1,6 @@
 """The memory of one call: torch's allocator, its CUDA pool, the device and the process, four numbers never mixed."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,6 +65,8 @@ def allocated_peak_bytes(call: Callable[[], object]) -> int:
 
     The profiler reports each allocation and release as a difference; the peak is the largest running sum of these.
     """
+    # Old garbage that is released while the call runs would be taken for the call's own releases.
+    gc.collect()
     with _silent_profiler(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         out = call()
     # What the call returns is held until here, as its caller would.
