@@ -37,8 +37,12 @@ def bits_of(layer: Dense | GatedLayer, x: torch.Tensor) -> torch.Tensor | None:
 @pytest.mark.parametrize("spec", SPECS, ids=str)
 def test_a_right_layer_lies_within_the_tolerance_of_its_dtype(spec: LayerSpec, dtype: torch.dtype) -> None:
     layer, x = drawn(spec, dtype)
+    state, bits, out = dict(layer.state_dict()), bits_of(layer, x), layer(x).detach()
 
-    verify_output(spec, dict(layer.state_dict()), x, bits_of(layer, x), layer(x).detach())
+    verify_output(spec, state, x, bits, out)
+
+    with pytest.raises(WrongAnswerError, match="output of token 0"):
+        verify_output(spec, state, x, bits, out + 1.0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)

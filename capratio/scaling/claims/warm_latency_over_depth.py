@@ -23,7 +23,7 @@ _LEAST_DEPTHS = 6
 class WarmLatencyOverDepth(Claim):
     """Warm latency of a token is a straight line over k that bends only where the layer's table leaves a cache.
 
-    Samples visit other leaves, so that the whole table is the footprint. The exponent is not judged here: caches bend a
+    The footprint is the nodes that all samples together visit. The exponent is not judged here: caches bend a
     right layer's warm slope to 1.5. Breaks are found in the line, and each is named by the cache whose capacity the
     footprint crosses there; the claim holds when all of them are explained so, and is undecided otherwise.
     """
@@ -89,7 +89,7 @@ def _decided(breaks: Sequence[Break], capacities: dict[str, int]) -> tuple[Statu
     if not breaks:
         return "holds", "The line has no break.", ""
     places = ", ".join(
-        f"k = {b.at:.0f} ({b.name}" + (f", table of {size(b.footprint_bytes)})" if b.footprint_bytes else ")")
+        f"k = {b.at:.0f} ({b.name}" + (f", visited nodes of {size(b.footprint_bytes)})" if b.footprint_bytes else ")")
         for b in breaks
     )
     sentence = f"The line bends at {places}."
