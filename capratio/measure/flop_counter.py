@@ -59,6 +59,11 @@ class _Counter(TorchDispatchMode):
         self.unknown: set[str] = set()
         self._strict = strict
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Otherwise torch imports its compiler at the first operation, which takes longer than most counts.
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:

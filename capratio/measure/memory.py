@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
-from torch.profiler import ProfilerActivity, profile
+from torch.autograd.profiler import profile
 
 from capratio.measure.resident import resident_peak_bytes
 from capratio.measure.telemetry import Telemetry, open_telemetry
@@ -67,11 +67,12 @@ def allocated_peak_bytes(call: Callable[[], object]) -> int:
     """
     # Old garbage that is released while the call runs would be taken for the call's own releases.
     gc.collect()
-    with _silent_profiler(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+    # torch.profiler's own front imports the compiler, which takes longer than the calls of most cases.
+    with _silent_profiler(), profile(profile_memory=True) as profiler:
         out = call()
     # What the call returns is held until here, as its caller would.
     del out
-    results = profiler.profiler.kineto_results
+    results = profiler.kineto_results
     changes = [
         (event.start_ns(), event.nbytes())
         for event in results.events()

@@ -43,9 +43,10 @@ class Case:
         """What the closed forms need."""
         return spec_of(self.point)
 
-    def with_claims(self, claims: tuple[str, ...]) -> "Case":
-        """The same case, which serves more claims."""
-        return replace(self, claims=tuple(sorted({*self.claims, *claims})))
+    def joined(self, other: "Case") -> "Case":
+        """The same case from another group: it serves the claims of both, and has the replicates of the larger."""
+        claims = tuple(sorted({*self.claims, *other.claims}))
+        return replace(self, claims=claims, replicates=max(self.replicates, other.replicates))
 
     def __str__(self) -> str:
         return self.id

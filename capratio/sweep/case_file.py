@@ -31,7 +31,18 @@ SWEPT_WORDS: dict[str, tuple[str, ...]] = {
     "gate": GATES,
     "order": ("auto", *ORDERS),
 }
-GROUP_KEYS = ("group", "layer", "bias", "claims", "analysis", "expected", "square", *SWEPT_INTEGERS, *SWEPT_WORDS)
+GROUP_KEYS = (
+    "group",
+    "layer",
+    "bias",
+    "claims",
+    "analysis",
+    "expected",
+    "square",
+    "replicates",
+    *SWEPT_INTEGERS,
+    *SWEPT_WORDS,
+)
 DEFAULTS: dict[str, Any] = {
     "form": "path",
     "depth": 0,
@@ -66,7 +77,7 @@ def read_case_files(paths: list[Path]) -> list[Case]:
     for path in paths:
         for case in _read(path):
             known = cases.get(case.id)
-            cases[case.id] = known.with_claims(case.claims) if known else case
+            cases[case.id] = known.joined(case) if known else case
     return list(cases.values())
 
 
@@ -79,9 +90,7 @@ def _read(path: Path) -> list[Case]:
     defaults = DEFAULTS | content.get("defaults", {})
     check_keys(defaults, GROUP_KEYS, f"{path}: [defaults]")
     suite = str(content.get("name", path.stem))
-    replicates = integers(content.get("replicates", 7), f"{path}: replicates")[0]
-    if replicates < 1:
-        raise InputError(f"{path}: replicates is {replicates}; give 1 or more.")
+    replicates = _replicates(content.get("replicates", 7), f"{path}")
     sampling = _sampling(content.get("sampling", {}), path)
     cases = []
     for place, group in enumerate(groups, start=1):
@@ -107,6 +116,12 @@ def _sampling(given: dict[str, Any], path: Path) -> Sampling:
     return Sampling(**given)
 
 
+def _replicates(given: object, where: str) -> int:
+    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+        raise InputError(f"{where}: replicates is {given!r}; give an integer, 1 or more.")
+    return given
+
+
 def _group(group: dict[str, Any], where: str, suite: str, replicates: int, sampling: Sampling) -> list[Case]:
     for key in ("layer", "in_features"):
         if key not in group:
@@ -115,6 +130,7 @@ def _group(group: dict[str, Any], where: str, suite: str, replicates: int, sampl
         raise InputError(f"{where}: square = true makes out_features equal in_features; leave out_features out.")
     group.setdefault("out_features", group["in_features"])
     layers = [_layer(name, where) for name in strings(group["layer"], f"{where}: layer")]
+    replicates = _replicates(group.get("replicates", replicates), where)
     claims = tuple(sorted(strings(group["claims"], f"{where}: claims"))) if group.get("claims") else ()
     name = str(group.get("group", where.rpartition(": ")[2]))
     words = {key: strings(group[key], f"{where}: {key}") for key in SWEPT_WORDS}

@@ -48,7 +48,7 @@ def measure_case(
 ) -> CaseMeasurement:
     """Count, read memory and time a case whose layer is verified.
 
-    evict: empties the caches before each sample of a cold case, else None. run_started_s: Unix time.
+    evict: evicts the data before each sample of a cold case, else None. run_started_s: Unix time.
     baseline_resident_bytes: of this process before the layer was built.
 
     Raises WrongAnswerError where counted FLOP differ from the closed form or a later output from the verified one,

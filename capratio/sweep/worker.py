@@ -9,7 +9,6 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TextIO
 
@@ -20,10 +19,13 @@ from capratio.measure.eviction import CacheEvictor
 from capratio.measure.machine import free_memory_bytes, last_level_cache_bytes
 from capratio.measure.resident import resident_bytes
 from capratio.records.codec import encode
+from capratio.records.record import Point
 from capratio.sweep.blank_record import blank_record
+from capratio.sweep.case import Sampling
+from capratio.sweep.code_warmer import CodeWarmer, evict_data
 from capratio.sweep.job import Job, decode_job
 from capratio.sweep.measure_case import measure_case
-from capratio.sweep.trial import Layer, build_layer, prepare_trial
+from capratio.sweep.trial import Layer, Trial, build_layer, prepare_trial
 from capratio.sweep.verify import WrongAnswerError
 
 # torch says this when its CPU allocator gets nothing.
@@ -44,16 +46,22 @@ def run_job(job: Job, events: TextIO) -> None:
     torch.set_num_threads(job.cases[0].point.threads)
     baseline_resident_bytes = resident_bytes()
     layer: Layer | None = None
-    evict: Callable[[], None] | None = None
+    evict: CacheEvictor | None = None
+    trials: dict[tuple[Point, Sampling], Trial] = {}
     for case in job.cases:
         _say(events, {"starts": case.id})
         record = blank_record(case, job)
         try:
             layer = layer or build_layer(case.point, job.seed)
-            if case.point.cache == "cold" and evict is None:
-                evict = CacheEvictor(last_level_cache_bytes())
-            trial = prepare_trial(layer, case, job.seed)
-            cold = evict if case.point.cache == "cold" else None
+            # Cache states share their verified answers; gradients are as large as the layer, and are not kept.
+            shared = (replace(case.point, cache="warm"), case.sampling)
+            trial = trials.get(shared) or prepare_trial(layer, case, job.seed)
+            if case.point.pass_ != "train":
+                trials[shared] = trial
+            cold = None
+            if case.point.cache == "cold":
+                evict = evict or CacheEvictor(last_level_cache_bytes())
+                cold = evict_data(evict, CodeWarmer(case, trial.order, job.seed))
             done = measure_case(layer, trial, case, cold, job.run_started_s, baseline_resident_bytes)
             point = replace(case.point, order=trial.order)
             record = replace(

@@ -63,6 +63,14 @@ def test_a_case_of_two_groups_is_measured_once_and_serves_the_claims_of_both(tmp
     assert ("dense-flop", "parameters") == next(case.claims for case in cases if case.point.layer == "dense")
 
 
+def test_a_group_may_ask_for_more_replicates_and_a_shared_case_has_the_most(tmp_path: Path) -> None:
+    text = GOOD + '[[cases]]\nlayer = "dense"\ntokens = [1, 4]\nreplicates = 5\n'
+
+    cases = read_case_files([write(tmp_path, text)])
+
+    assert {("dense", 5), ("tree-shared", 2)} == {(case.point.layer, case.replicates) for case in cases}
+
+
 def test_ids_of_a_file_are_different(tmp_path: Path) -> None:
     cases = read_case_files([write(tmp_path, GOOD)])
 
@@ -84,6 +92,8 @@ def test_ids_of_a_file_are_different(tmp_path: Path) -> None:
         (("parameters = 44", "parameters = 45"), "expected parameters = 45 by hand"),
         (("depth = 2\nparameters", "depth = 3\nparameters"), "selects no case"),
         (("replicates = 2", "replicates = 0"), "replicates is 0"),
+        (("replicates = 2", "replicates = true"), "replicates is True; give an integer"),
+        (('claims = "parameters"', "replicates = 0"), "cases[1]: replicates is 0"),
         (("in_features = 3", "in_features = 0"), "at least 1"),
         (('layer = ["dense", "tree"]', ""), "the key 'layer' is missing"),
         (("[defaults]", "[[defaults"), "not a TOML file"),

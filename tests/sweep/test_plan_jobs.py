@@ -5,24 +5,7 @@ from dataclasses import replace
 from capratio.records.record import Point
 from capratio.sweep.case import Case
 from capratio.sweep.job import decode_job, plan_jobs
-
-POINT = Point(
-    layer="tree-shared",
-    form="path",
-    in_features=4,
-    out_features=3,
-    depth=2,
-    tokens=1,
-    dtype="float32",
-    device="cpu",
-    pass_="forward",
-    cache="warm",
-    input="gaussian",
-    routing="measured",
-    backend="reference",
-    threads=1,
-    order="auto",
-)
+from tests.sweep.points import POINT
 
 
 def cases(*points: Point, replicates: int = 3) -> list[Case]:

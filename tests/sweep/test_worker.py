@@ -16,25 +16,9 @@ from capratio.sweep import measure_case, worker
 from capratio.sweep.case import Case, Sampling
 from capratio.sweep.job import Job
 from capratio.sweep.trial import Layer, prepare_trial
+from tests.sweep.points import POINT
 
 QUICK = Sampling(min_samples=3, max_samples=3, time_limit_s=0.02, decode_tokens=4)
-POINT = Point(
-    layer="tree-shared",
-    form="path",
-    in_features=7,
-    out_features=5,
-    depth=3,
-    tokens=6,
-    dtype="float32",
-    device="cpu",
-    pass_="forward",
-    cache="warm",
-    input="gaussian",
-    routing="measured",
-    backend="reference",
-    threads=1,
-    order="auto",
-)
 FORMS = [
     ("tree-shared", "path"),
     ("tree-shared", "collapsed"),
