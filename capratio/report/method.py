@@ -6,8 +6,8 @@ METHOD = (
     "The number of a case is the median over processes of each process's median; its interval is over processes, "
     "not over samples.",
     "FLOP are counted while the case runs (one multiply-add is two) and compared with a closed form for the very "
-    "nodes that the input visited. Cold means that everything a call touches was evicted before it, alike for "
-    "every layer. The limit is the larger of compulsory bytes over the bandwidth measured at their footprint and "
+    "nodes that the input visited. Cold means that all data a call touches were evicted before it, and that its code "
+    "was not. The limit is the larger of compulsory bytes over the bandwidth measured at their footprint and "
     "FLOP over the measured matrix-product rate, from ceilings of this machine measured in the same run.",
     "What this favours: only trees with random nodes are timed, so nothing is said about what they learn. One "
     "shape of input decides how unevenly leaves are visited. The conditional layers run on plain reference "
