@@ -35,9 +35,9 @@ check: $(VENV)/installed-check  ## Format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-published: $(VENV)/installed  ## Measure tree, routing and threads in full (under 2 hours) and write reports/MACHINE
-	$(BIN)/capratio sweep tree routing threads --out runs/published
-	$(BIN)/capratio report runs/published --out reports/$(MACHINE) --made-by 'make published'
+published: $(VENV)/installed  ## Measure tree, routing and threads in full (under 2 hours) and write reports/MACHINE; DEVICE=cuda on a GPU
+	$(BIN)/capratio sweep tree routing threads $(if $(DEVICE),--device $(DEVICE)) --out runs/published
+	$(BIN)/capratio report runs/published --out reports/$(MACHINE) --made-by 'make published MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
 	$(BIN)/capratio verdict runs/published || [ $$? -eq 1 ]
 
 benchmark: $(VENV)/installed-test  ## Time the answers of --help

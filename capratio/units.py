@@ -35,8 +35,7 @@ def scaled(value: float, unit: str, digits: int = 3) -> str:
         if factor >= 1.0 or unit not in _WHOLE
     ]
     # Rounding first makes 999.7 µs the 1.00 ms that its digits say.
-    rounded = float(f"{abs(value):.{digits - 1}e}")
-    factor, prefix = next((step for step in steps if rounded >= step[0]), steps[-1])
+    factor, prefix = next((step for step in steps if float(f"{abs(value) / step[0]:.{digits - 1}e}") >= 1.0), steps[-1])
     if not prefix and unit in _WHOLE and float(value).is_integer():
         return f"{value:.0f} {unit}"
     return f"{significant(value / factor, digits)} {prefix}{unit}"
@@ -56,6 +55,11 @@ def seconds(value_s: float) -> str:
 def size(value_bytes: float) -> str:
     """A number of bytes: ``1.05 MiB``."""
     return scaled(value_bytes, "B")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 case``, ``2 cases``, ``2 processes``."""
+    return f"{number} {noun if number == 1 else noun + ('es' if noun.endswith('s') else 's')}"
 
 
 def significant(value: float, digits: int = 3) -> str:

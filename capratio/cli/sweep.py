@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 NOTHING_MEASURED = 5
+LEFT = ["case", "status", "reason"]
 
 
 @click.command(short_help="Measure cases into a run, or go on with one.")
@@ -13,8 +14,9 @@ NOTHING_MEASURED = 5
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the run; needed unless --plan."
 )
 @click.option("--only", metavar="PATTERN", help="Only cases whose id matches: *, ? and [] as in a shell.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Where all cases run, whatever their files say.")
 @click.option("--plan", "only_plan", is_flag=True, help="Print cases, estimated time and memory, and measure nothing.")
-def sweep(cases: tuple[str, ...], out: Path | None, only: str | None, only_plan: bool) -> int:
+def sweep(cases: tuple[str, ...], out: Path | None, only: str | None, device: str | None, only_plan: bool) -> int:
     """Measure CASES (TOML files, or names such as quick, tree, routing, threads) into a run.
 
     A run that was interrupted goes on where it stopped: give the same command again.
@@ -24,6 +26,7 @@ def sweep(cases: tuple[str, ...], out: Path | None, only: str | None, only_plan:
       capratio sweep quick --plan
       capratio sweep quick --out runs/quick
       capratio sweep my_cases.toml --out runs/mine --only 'tree-shared*/decode/*'
+      capratio sweep tree --device cuda --out runs/cuda
     """
     from capratio.cli.case_names import case_files
     from capratio.cli.claim_names import check_claims
@@ -33,31 +36,33 @@ def sweep(cases: tuple[str, ...], out: Path | None, only: str | None, only_plan:
     files = case_files(cases, bundled_case_files())
     check_claims((claim for case in read_case_files(files) for claim in case.claims), CLAIMS)
     if only_plan:
-        return _print_plan(files, only)
+        return _print_plan(files, only, device)
     if out is None:
         raise click.UsageError("Missing option '--out'", click.get_current_context())
-    return _measure(files, out, only)
+    return _measure(files, out, only, device)
 
 
-def _print_plan(files: list[Path], only: str | None) -> int:
+def _print_plan(files: list[Path], only: str | None, device: str | None) -> int:
     from capratio.display import text_table
     from capratio.sweep.plan import plan
-    from capratio.units import seconds, size
+    from capratio.units import counted, seconds, size
 
-    planned = plan(files, only)
+    planned = plan(files, only, device)
     rows = [
-        (str(each.case), each.replicates, seconds(each.estimated_s), size(each.estimated_bytes)) for each in planned
+        (str(each.case), each.replicates, size(each.estimated_bytes), "" if each.fits else "refused: more than is free")
+        for each in planned.cases
     ]
-    click.echo(text_table(["case", "replicates", "estimated time", "memory"], rows, left=["case"]))
-    processes = sum(each.replicates for each in planned)
+    click.echo(text_table(["case", "replicates", "memory", ""], rows, left=["case", ""]))
+    replicates = sum(each.replicates for each in planned.cases)
     click.echo(
-        f"{len(planned)} cases, {processes} replicates, about {seconds(sum(each.estimated_s for each in planned))}, "
-        f"at most {size(max(each.estimated_bytes for each in planned))} at a time"
+        f"{counted(len(planned.cases), 'case')}, {counted(replicates, 'replicate')} in "
+        f"{counted(planned.processes, 'process')}, about {seconds(planned.estimated_s)}, "
+        f"at most {size(max((each.estimated_bytes for each in planned.cases if each.fits), default=0))} at a time"
     )
     return 0
 
 
-def _measure(files: list[Path], out: Path, only: str | None) -> int:
+def _measure(files: list[Path], out: Path, only: str | None, device: str | None) -> int:
     from capratio.cli.linux import require_linux
     from capratio.cli.progress import sweep_progress
     from capratio.display import text_table
@@ -65,11 +70,17 @@ def _measure(files: list[Path], out: Path, only: str | None) -> int:
 
     require_linux()
     with sweep_progress() as progress:
-        outcome = run_sweep(files, out, only, progress)
+        outcome = run_sweep(files, out, only, progress, device)
     done = f"{outcome.measured} measured, {outcome.skipped} measured before"
     click.echo(f"{out}: {done}, {len(outcome.failed)} without a measurement")
     if outcome.failed:
-        click.echo(
-            text_table(["case", "replicate", "status", "reason"], outcome.failed, left=["case", "status", "reason"])
-        )
+        click.echo(text_table(["case", "replicates", "status", "reason"], _failed_rows(outcome.failed), left=LEFT))
     return NOTHING_MEASURED if outcome.failed and not outcome.measured and not outcome.skipped else 0
+
+
+def _failed_rows(failed: list[tuple[str, int, str, str]]) -> list[tuple[str, int, str, str]]:
+    """One row a case and status, with the number of its replicates and the reason of the first."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for case, _, status, reason in failed:
+        reasons.setdefault((case, status), []).append(reason)
+    return [(case, len(given), status, given[0]) for (case, status), given in reasons.items()]

@@ -11,6 +11,7 @@ from capratio.cost.roofline import Ceilings
 from capratio.errors import InputError
 from capratio.measure.bandwidth import COPY, RANDOM_ROW, READ, bandwidth_probes, footprints
 from capratio.measure.clock import Clock, PerfClock
+from capratio.measure.cuda_device import l2_bytes
 from capratio.measure.free_memory import free_memory_bytes
 from capratio.measure.machine import last_level_cache_bytes
 from capratio.measure.probe import Probe, best_rate
@@ -142,7 +143,7 @@ def _best(rounds: list[dict[Point, float]]) -> dict[Point, float]:
 def _last_level_bytes(device: str) -> int:
     if device == "cpu":
         return last_level_cache_bytes()
-    return int(torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size)
+    return l2_bytes()
 
 
 def _free_bytes(device: str) -> int:

@@ -7,13 +7,19 @@ import torch
 
 from capratio.errors import InputError
 from capratio.measure.clock import Clock
+from capratio.measure.cuda_device import l2_bytes
 
 Argument = TypeVar("Argument")
 Output = TypeVar("Output")
 
 LAUNCHES = ("blocking-kernel", "graph")
-# About 0.5 ms at 2 GHz: the host launches what follows while the device is busy with this, and no gap is left.
-BLOCKING_CYCLES = 1_000_000
+# The host launches a call while the device is busy with a blocking kernel, which lasts this many times the launches.
+BLOCKING_MARGIN = 2.0
+BLOCKING_LEAST_S = 5e-4
+# What waits for the device in the middle of a call launches no sooner for a longer block.
+BLOCKING_MOST_S = 5e-2
+# The clock that no device exceeds, so that a block is never shorter than asked.
+CYCLES_PER_S = 2e9
 
 
 class CudaSampler(Generic[Argument, Output]):
@@ -37,7 +43,7 @@ class CudaSampler(Generic[Argument, Output]):
         if launch not in LAUNCHES:
             raise InputError(f"launch={launch!r} is not known; it must be one of {', '.join(LAUNCHES)}.")
         self._call, self._prepare, self._check, self._now_s = call, prepare, check, clock.now_s
-        self._flush = torch.empty(_l2_bytes(), dtype=torch.int8, device="cuda") if cold else None
+        self._flush = torch.empty(l2_bytes(), dtype=torch.int8, device="cuda") if cold else None
         self._graph: torch.cuda.CUDAGraph | None = None
         if launch == "graph":
             self._argument = prepare(0)
@@ -50,16 +56,17 @@ class CudaSampler(Generic[Argument, Output]):
         torch.cuda.synchronize()
         start_s = self._now_s()
         out = self._call(argument)
+        launched_s = self._now_s() - start_s
         torch.cuda.synchronize()
         wall_s = self._now_s() - start_s
         self._check(index, out)
         del out
-        return wall_s, self._device_s(index)
+        return wall_s, self._device_s(index, launched_s)
 
-    def _device_s(self, index: int) -> float:
+    def _device_s(self, index: int, launched_s: float) -> float:
         before, after = _event(), _event()
         argument = self._prepare(index) if self._graph is None else self._argument
-        torch.cuda._sleep(BLOCKING_CYCLES)  # type: ignore[no-untyped-call]
+        torch.cuda._sleep(blocking_cycles(launched_s))  # type: ignore[no-untyped-call]
         # In the stream after the blocking kernel, so that it ends right before the call begins.
         self._empty_l2()
         before.record()
@@ -78,6 +85,12 @@ class CudaSampler(Generic[Argument, Output]):
             self._flush.zero_()
 
 
+def blocking_cycles(launched_s: float) -> int:
+    """Cycles of a kernel that outlasts launches which took ``launched_s`` seconds of the host."""
+    block_s = min(max(BLOCKING_MARGIN * launched_s, BLOCKING_LEAST_S), BLOCKING_MOST_S)
+    return int(block_s * CYCLES_PER_S)
+
+
 def _capture(call: Callable[[], Output]) -> tuple[torch.cuda.CUDAGraph, Output]:
     """A graph of the call, after three calls on a side stream so that nothing is set up while it is captured."""
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -94,7 +107,3 @@ def _capture(call: Callable[[], Output]) -> tuple[torch.cuda.CUDAGraph, Output]:
 
 def _event() -> torch.cuda.Event:
     return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-
-
-def _l2_bytes() -> int:
-    return int(torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size)

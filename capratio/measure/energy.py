@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from capratio.measure.clock import Clock, PerfClock
+from capratio.measure.cuda_device import current_device_uuid
 from capratio.measure.telemetry import NoTelemetry, Telemetry, open_telemetry
 
 # The counter steps about every 0.1 s, so that 1 s reads it to a tenth.
@@ -42,11 +43,11 @@ def measure_energy(
     Nothing runs where the device is the CPU or has no telemetry.
 
     Args: device: ``cpu`` or ``cuda``, where the call runs. telemetry, clock, synchronize: what is read and waited for;
-    the first CUDA device, the system's clock and ``torch.cuda.synchronize`` without them.
+    torch's current CUDA device, the system's clock and ``torch.cuda.synchronize`` without them.
     """
     if not device.startswith("cuda"):
         return EnergyReading(absent_because=_NOT_A_GPU)
-    opened = telemetry if telemetry is not None else open_telemetry()
+    opened = telemetry if telemetry is not None else open_telemetry(current_device_uuid())
     if isinstance(opened, NoTelemetry):
         return EnergyReading(absent_because=opened.reason)
     wait, now_s = synchronize or torch.cuda.synchronize, (clock or PerfClock()).now_s

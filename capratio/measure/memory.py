@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch.autograd.profiler import profile
 
+from capratio.measure.cuda_device import current_device_uuid
 from capratio.measure.resident import resident_peak_bytes
 from capratio.measure.telemetry import Telemetry, open_telemetry
 
@@ -112,7 +113,7 @@ def _on_cuda(call: Callable[[], object]) -> CallMemory:
     torch.cuda.synchronize()
     allocated, reserved = torch.cuda.max_memory_allocated() - start, torch.cuda.max_memory_reserved()
     # The pool keeps what the peak took, so the device still shows it now.
-    opened = open_telemetry(torch.cuda.current_device())
+    opened = open_telemetry(current_device_uuid())
     used = opened.read().used_bytes if isinstance(opened, Telemetry) else None
     if not isinstance(opened, Telemetry):
         absent["device_used_peak_bytes"] = opened.reason

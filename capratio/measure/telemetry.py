@@ -49,10 +49,11 @@ class NoTelemetry:
 class Telemetry:
     """One device read through a module with NVML's functions."""
 
-    def __init__(self, nvml: Any, index: int) -> None:
-        """nvml: the module ``pynvml`` after its ``nvmlInit``. index: of the device, as NVML counts."""
+    def __init__(self, nvml: Any, device: int | str) -> None:
+        """nvml: the module ``pynvml`` after its ``nvmlInit``. device: as ``open_telemetry``'s."""
         self._nvml = nvml
-        self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        by_uuid = isinstance(device, str)
+        self._handle = (nvml.nvmlDeviceGetHandleByUUID if by_uuid else nvml.nvmlDeviceGetHandleByIndex)(device)
 
     def read(self) -> GpuState:
         """The state of the device now."""
@@ -81,10 +82,12 @@ class Telemetry:
             return 0
 
 
-def open_telemetry(index: int = 0, load: Callable[[], Any] | None = None) -> Telemetry | NoTelemetry:
+def open_telemetry(device: int | str = 0, load: Callable[[], Any] | None = None) -> Telemetry | NoTelemetry:
     """The telemetry of a device, or why there is none.
 
-    Args: index: of the device. load: gives the module with NVML's functions; ``pynvml`` is imported without one.
+    Args: device: its number as NVML counts, or its UUID: torch counts only the devices that CUDA_VISIBLE_DEVICES
+    leaves, so that what torch runs on is named by its UUID (``capratio.measure.cuda_device``). load: gives the module
+    with NVML's functions; ``pynvml`` is imported without one.
     """
     try:
         nvml = load() if load is not None else importlib.import_module("pynvml")
@@ -92,9 +95,9 @@ def open_telemetry(index: int = 0, load: Callable[[], Any] | None = None) -> Tel
         return NoTelemetry("the module pynvml of nvidia-ml-py is not installed")
     try:
         nvml.nvmlInit()
-        if index >= nvml.nvmlDeviceGetCount():
-            return NoTelemetry(f"NVML finds no GPU number {index}")
-        opened = Telemetry(nvml, index)
+        if isinstance(device, int) and device >= nvml.nvmlDeviceGetCount():
+            return NoTelemetry(f"NVML finds no GPU number {device}")
+        opened = Telemetry(nvml, device)
         # A device may lack a sensor that a state needs; that is known here, not in the middle of a measurement.
         opened.read()
         return opened

@@ -1,6 +1,7 @@
 """One process's measurement of one case, or the reason why there is none."""
 
 from dataclasses import dataclass
+from statistics import median
 
 SCHEMA = 1
 
@@ -78,7 +79,8 @@ class Timing:
 
     samples_s: seconds of each timed call. warmup_calls: untimed calls before. discarded_calls: throttled samples
     thrown away (CUDA only). stopped_because: ``noise``, ``count`` or ``time``. started_s: seconds since the run
-    began. device_samples_s: device time of each sample on CUDA, else None.
+    began. device_samples_s: device time of each sample on CUDA, else None. throttled: whether samples of a device whose
+    clock was low had to be kept (CUDA only).
     """
 
     samples_s: tuple[float, ...]
@@ -87,6 +89,12 @@ class Timing:
     stopped_because: str
     started_s: float
     device_samples_s: tuple[float, ...] | None = None
+    throttled: bool = False
+
+    @property
+    def latency_s(self) -> float:
+        """The process's median, seconds: of the device's time where there is one, else of the clock's."""
+        return median(self.device_samples_s or self.samples_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def summarise(records: Iterable[Record]) -> list[CaseSummary]:
 
 def process_medians_s(records: Iterable[Record]) -> list[float]:
     """The median latency of each measured record: a fresh process is the unit of replication, never a sample."""
-    return [statistics.median(record.timing.samples_s) for record in records if record.timing is not None]
+    return [record.timing.latency_s for record in records if record.timing is not None]
 
 
 def bootstrap_interval_s(medians_s: list[float], seed: int) -> tuple[float, float]:

@@ -54,9 +54,7 @@ class Measured:
 
 def latency_s(record: Record) -> float | None:
     """The median of a process's samples, seconds: device time where there is one, else the clock's; or None."""
-    if record.timing is None:
-        return None
-    return median(record.timing.device_samples_s or record.timing.samples_s)
+    return None if record.timing is None else record.timing.latency_s
 
 
 def line_of(measured: Iterable[Measured], key: Callable[[Record], object]) -> Line:

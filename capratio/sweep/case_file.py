@@ -16,13 +16,13 @@ from capratio.sweep.expected import check_expected
 from capratio.sweep.names import check_keys, one_of
 from capratio.sweep.ranges import integers, strings
 
+DEVICES = ("cpu", "cuda")
 FILE_KEYS = ("name", "title", "analysis", "replicates", "sampling", "defaults", "cases")
 SWEPT_INTEGERS = ("in_features", "out_features", "depth", "tokens", "threads")
 SWEPT_WORDS: dict[str, tuple[str, ...]] = {
     "form": FORMS,
     "dtype": ("float32", "float64", "bfloat16", "float16"),
-    # A host clock around a CUDA call times its launch, so that a sweep refuses what it cannot time.
-    "device": ("cpu",),
+    "device": DEVICES,
     "pass": PASSES,
     "cache": ("warm", "cold"),
     "input": ("gaussian", "text", "images"),
@@ -68,20 +68,22 @@ def bundled_case_files() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def read_case_files(paths: list[Path]) -> list[Case]:
+def read_case_files(paths: list[Path], device: str | None = None) -> list[Case]:
     """The cases of some files in their order; a case that stands in several groups serves the claims of all.
+
+    Args: device: where all of them run, whatever the files say.
 
     Raises InputError, which names the file and the key, for anything that is not as docs/case_files.md says.
     """
     cases: dict[str, Case] = {}
     for path in paths:
-        for case in _read(path):
+        for case in _read(path, device):
             known = cases.get(case.id)
             cases[case.id] = known.joined(case) if known else case
     return list(cases.values())
 
 
-def _read(path: Path) -> list[Case]:
+def _read(path: Path, device: str | None) -> list[Case]:
     content = _parse(path)
     check_keys(content, FILE_KEYS, f"{path}")
     groups = content.get("cases")
@@ -96,7 +98,8 @@ def _read(path: Path) -> list[Case]:
     for place, group in enumerate(groups, start=1):
         where = f"{path}: cases[{place}]"
         check_keys(group, GROUP_KEYS, where)
-        cases += _group(defaults | group, where, suite, replicates, sampling)
+        place_of_all = {} if device is None else {"device": device}
+        cases += _group(defaults | group | place_of_all, where, suite, replicates, sampling)
     return cases
 
 

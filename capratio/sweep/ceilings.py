@@ -4,7 +4,6 @@ import json
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median
 
 from capratio.cost import Ceilings, limit
 from capratio.errors import NothingMeasuredError
@@ -20,7 +19,7 @@ SILENCE_LIMIT_S = 180.0
 
 @dataclass(slots=True)
 class RunCeilings:
-    """Ceilings for each number of threads, each no older than ten minutes when it is read.
+    """Ceilings for each device and number of threads, each no older than ten minutes when it is read.
 
     out: the run's folder. dtypes: names for which a product rate is measured. run_started_s: Unix time.
     """
@@ -28,18 +27,19 @@ class RunCeilings:
     out: Path
     dtypes: tuple[str, ...]
     run_started_s: float
-    _latest: dict[int, Ceilings] = field(default_factory=dict)
+    _latest: dict[tuple[str, int], Ceilings] = field(default_factory=dict)
 
-    def current(self, threads: int) -> Ceilings:
+    def current(self, device: str, threads: int) -> Ceilings:
         """Ceilings of at most ten minutes of age; measured now where there are none."""
-        known = self._latest.get(threads)
+        known = self._latest.get((device, threads))
         if known is None or self._now_s() - known.measured_at_s > REFRESH_S:
-            return self.measure(threads)
+            return self.measure(device, threads)
         return known
 
-    def measure(self, threads: int) -> Ceilings:
+    def measure(self, device: str, threads: int) -> Ceilings:
         """Measure the ceilings in a process of their own and append them to the run."""
         asked = {
+            "device": device,
             "threads": threads,
             "dtypes": self.dtypes,
             "time_budget_s": TIME_BUDGET_S,
@@ -49,7 +49,7 @@ class RunCeilings:
             if isinstance(event, dict):
                 ceilings = Ceilings.from_dict(event["ceilings"])
                 append_ceilings(self.out, ceilings.to_dict())
-                self._latest[threads] = ceilings
+                self._latest[device, threads] = ceilings
                 return ceilings
             raise NothingMeasuredError(f"the machine's ceilings could not be measured: {event.reason}")
         raise NothingMeasuredError("the machine's ceilings could not be measured: their process said nothing.")
@@ -66,18 +66,17 @@ def with_limit(record: Record, ceilings: RunCeilings) -> Record:
     """
     if record.exact is None or record.timing is None or record.exact.compulsory_bytes is None:
         return record
-    if record.point.device != "cpu":
-        return record
-    limited = replace(record, limit=_limit(record, ceilings.current(record.point.threads)))
+    place = (record.point.device, record.point.threads)
+    limited = replace(record, limit=_limit(record, ceilings.current(*place)))
     if not above_roof(limited):
         return limited
-    limited = replace(record, limit=_limit(record, ceilings.measure(record.point.threads)))
+    limited = replace(record, limit=_limit(record, ceilings.measure(*place)))
     if not above_roof(limited) or limited.limit is None:
         return limited
-    latency_s = median(record.timing.samples_s)
+    limit_s, spread = limited.limit.limit_s, limited.limit.ceilings_spread
     reason = (
-        f"its median of {latency_s:.3g} s lies under the machine's limit of {limited.limit.limit_s:.3g} s by more than "
-        f"the ceilings' spread of {limited.limit.ceilings_spread:.0%}; a formula of FLOP or bytes is wrong."
+        f"its median of {record.timing.latency_s:.3g} s lies under the machine's limit of {limit_s:.3g} s by more than "
+        f"the ceilings' spread of {spread:.0%}; a formula of FLOP or bytes is wrong."
     )
     return replace(limited, status="wrong", reason=reason, timing=None)
 
@@ -86,7 +85,7 @@ def above_roof(record: Record) -> bool:
     """Whether a record is faster than its limit by more than the ceilings' own spread."""
     if record.limit is None or record.timing is None:
         return False
-    return median(record.timing.samples_s) < record.limit.limit_s * (1.0 - record.limit.ceilings_spread)
+    return record.timing.latency_s < record.limit.limit_s * (1.0 - record.limit.ceilings_spread)
 
 
 def _limit(record: Record, ceilings: Ceilings) -> Limit:

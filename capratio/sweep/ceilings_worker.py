@@ -12,7 +12,7 @@ def main() -> None:
     sys.stdout = sys.stderr
     asked = json.loads(sys.stdin.readline())
     ceilings = measure_ceilings(
-        asked["threads"], tuple(asked["dtypes"]), asked["time_budget_s"], asked["measured_at_s"]
+        asked["threads"], tuple(asked["dtypes"]), asked["time_budget_s"], asked["measured_at_s"], asked["device"]
     )
     events.write(json.dumps({"ceilings": ceilings.to_dict()}) + "\n")
     events.flush()

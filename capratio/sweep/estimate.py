@@ -1,23 +1,29 @@
-"""What a case will need, known before anything is allocated."""
+"""What cases will need, known before anything is allocated."""
+
+from collections.abc import Sequence
 
 from capratio.cost import closed_form
 from capratio.records.record import Point
-from capratio.sweep.case import Case, spec_of
+from capratio.sweep.case import spec_of
+from capratio.sweep.job import Job
 
 ITEMSIZE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 # An interpreter with torch imported, and the float64 reference of one token's nodes, which is small beside a table.
 PROCESS_BYTES = 400 * 2**20
-# Starting a process with torch, building and verifying; seen on two shared cores, for plans only.
-PROCESS_S = 3.0
-# Filling a fresh table, page faults included.
-FILL_BYTES_PER_S = 2e9
+# As seen on two shared cores, for plans only: starting a process with torch; counting and verifying a case; measuring
+# ceilings, again every ten minutes.
+PROCESS_S = 2.0
+CASE_S = 0.6
+CEILINGS_S = 8.0
+CEILINGS_EVERY_S = 600.0
+# Filling a fresh table and giving it back, page faults included.
+FILL_BYTES_PER_S = 5e8
 
 
 def estimated_bytes(point: Point) -> int:
     """Memory of the process that measures a point: its tables (and their gradients), activations, the reference."""
     itemsize = ITEMSIZE[point.dtype]
-    spec = spec_of(point)
-    tables = closed_form(spec).parameters * itemsize
+    tables = table_bytes(point)
     gradients = tables if point.pass_ == "train" else 0
     # The gradients of the verified call are kept beside those of each later one.
     kept = 2 * gradients
@@ -27,7 +33,18 @@ def estimated_bytes(point: Point) -> int:
     return PROCESS_BYTES + tables + kept + activations + 3 * index + path
 
 
-def estimated_s(case: Case) -> float:
-    """Seconds that one replicate of a case takes in a process with some others."""
-    tables = closed_form(case.spec).parameters * ITEMSIZE[case.point.dtype]
-    return PROCESS_S / 2 + tables / FILL_BYTES_PER_S + case.sampling.time_limit_s
+def table_bytes(point: Point) -> int:
+    """What the parameters of a point's layer hold."""
+    return closed_form(spec_of(point)).parameters * ITEMSIZE[point.dtype]
+
+
+def estimated_s(jobs: Sequence[Job]) -> float:
+    """Seconds that processes take together, one after the other, with the ceilings between them."""
+    measuring = sum(
+        PROCESS_S
+        + table_bytes(job.cases[0].point) / FILL_BYTES_PER_S
+        + sum(CASE_S + case.sampling.time_limit_s for case in job.cases)
+        for job in jobs
+    )
+    devices = {(case.point.device, case.point.threads) for job in jobs for case in job.cases}
+    return measuring + CEILINGS_S * (len(devices) + measuring // CEILINGS_EVERY_S)

@@ -1,22 +1,22 @@
 """The record of a live module: anybody's ``nn.Module``, counted, its memory read and timed in this process."""
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import torch
 from torch import nn
 
 from capratio.errors import InputError
-from capratio.measure.clock import PerfClock
 from capratio.measure.flop_counter import count_operations
-from capratio.measure.latency import measure_latency
 from capratio.measure.machine import require_linux
 from capratio.measure.memory import measure_memory
 from capratio.records.case_id import case_id
-from capratio.records.record import Exact, Memory, Point, Record, Timing
+from capratio.records.record import Exact, Memory, Point, Record
 from capratio.sweep.case import Sampling
 from capratio.sweep.measure_case import sample_policy, state_bytes
-from capratio.sweep.verify import check_same
+from capratio.sweep.timing import time_call
+from capratio.sweep.verify import WrongAnswerError, check_same
 
 
 def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | None = None) -> Record:
@@ -26,21 +26,21 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
     FLOP rule is named in ``exact.unknown_operations`` and makes ``exact.flop`` a lower bound. Later outputs must be
     bit-equal to the first one. One process is one replicate: call this in several before you compare latencies.
 
-    Args: module: takes (..., p) and returns one tensor (..., q). input: (..., p), on the module's device.
+    Args: module: takes (..., p) and returns one tensor (..., q). input: (..., p), on the module's device, which is the
+    CPU or CUDA.
 
     Returns: a record whose layer is ``package.module:Class`` and whose latencies are in seconds.
 
-    Raises InputError where the input has no dimension or is not on the CPU, or the module does not return a tensor;
-    WrongAnswerError where the output changes from call to call.
+    Raises InputError where the input has no dimension, lies on neither, is not taken by the module, or gives something
+    else than a tensor; WrongAnswerError where the output changes from call to call.
     """
     require_linux()
     if input.dim() == 0:
         raise InputError("the input has no dimension; give a tensor of shape (..., in_features).")
 
-    if input.device.type != "cpu":
-        raise InputError(
-            f"the input is on {input.device}; a host clock would time the launch alone, so give both on the CPU."
-        )
+    device = input.device.type
+    if device not in ("cpu", "cuda"):
+        raise InputError(f"the input is on {input.device}; latency can be read on the CPU and on CUDA.")
 
     def call(x: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
@@ -49,16 +49,17 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
             raise InputError(f"the module returned {type(out).__name__}; a single tensor was expected.")
         return out
 
-    first = call(input)
+    first = _first_output(call, module, input)
     point = _point(module, input, first)
     counted = count_operations(lambda: call(input), strict=False)
-    called = measure_memory(lambda: call(input))
-    samples = measure_latency(
+    called = measure_memory(lambda: call(input), device)
+    timing = time_call(
         call,
-        prepare=lambda _: input,
-        check=lambda _, out: check_same(first, out, "output"),
-        clock=PerfClock(),
-        policy=sample_policy(sampling or Sampling()),
+        lambda _: input,
+        lambda _, out: check_same(first, out, "output"),
+        sample_policy(sampling or Sampling()),
+        0.0,
+        device=device,
     )
     parameters = sum(parameter.numel() for parameter in module.parameters())
     exact = Exact(
@@ -91,7 +92,7 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         point=point,
         exact=exact,
-        timing=Timing(samples.samples_s, samples.warmup_calls, 0, samples.stopped_because, 0.0),
+        timing=timing,
         memory=Memory(
             state_bytes(module),
             called.allocated_peak_bytes,
@@ -102,6 +103,21 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
         ),
         loadavg=os.getloadavg()[0],
     )
+
+
+def _first_output(call: Callable[[torch.Tensor], torch.Tensor], module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    try:
+        first, second = call(x), call(x)
+    except RuntimeError as error:
+        sentence = " ".join(str(error).split())
+        given = f"shape {tuple(x.shape)}, {x.dtype} on {x.device}"
+        raise InputError(f"{type(module).__name__} does not take an input of {given}: {sentence}") from error
+    if not torch.equal(first, second):
+        raise WrongAnswerError(
+            "the output changes from call to call, and only a fixed one can be verified, bit-equal; where the module "
+            "draws at random in training, as dropout does, call module.eval() first."
+        )
+    return first
 
 
 def _point(module: nn.Module, x: torch.Tensor, out: torch.Tensor) -> Point:

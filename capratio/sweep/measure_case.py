@@ -15,13 +15,13 @@ from capratio.cost import (
 )
 from capratio.cost.flop import Flop
 from capratio.cost.spec import expected_visited
-from capratio.measure.clock import PerfClock
 from capratio.measure.energy import measure_energy
 from capratio.measure.flop_counter import count_operations
-from capratio.measure.latency import SamplePolicy, measure_latency
+from capratio.measure.latency import SamplePolicy
 from capratio.measure.memory import measure_memory
 from capratio.records.record import Energy, Exact, Memory, Timing
 from capratio.sweep.case import Case, Sampling
+from capratio.sweep.timing import time_call
 from capratio.sweep.trial import Trial
 from capratio.sweep.verify import WrongAnswerError
 
@@ -48,7 +48,7 @@ def measure_case(
 ) -> CaseMeasurement:
     """Count, read memory and time a case whose layer is verified.
 
-    evict: evicts the data before each sample of a cold case, else None. run_started_s: Unix time.
+    evict: evicts the data before each sample of a cold case on the CPU, else None. run_started_s: Unix time.
     baseline_resident_bytes: of this process before the layer was built.
 
     Raises WrongAnswerError where counted FLOP differ from the closed form or a later output from the verified one,
@@ -59,15 +59,16 @@ def measure_case(
         lambda: trial.call(trial.prepare(0)), case.point.device, baseline_resident_bytes=baseline_resident_bytes
     )
     started_s = time.time() - run_started_s
-    samples = measure_latency(
+    timing = time_call(
         trial.call,
-        prepare=trial.prepare,
-        check=trial.check,
-        clock=PerfClock(),
+        trial.prepare,
+        trial.check,
+        sample_policy(case.sampling),
+        started_s,
+        device=case.point.device,
+        cold=case.point.cache == "cold",
         evict=evict,
-        policy=sample_policy(case.sampling),
     )
-    timing = Timing(samples.samples_s, samples.warmup_calls, 0, samples.stopped_because, started_s)
     memory = Memory(
         state_bytes(layer),
         called.allocated_peak_bytes,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from capratio.errors import InputError
+from capratio.measure.cuda_device import require_cuda
 from capratio.measure.machine import describe_machine, free_memory_bytes, machine_identity
 from capratio.records.codec import decode
 from capratio.records.record import Record
@@ -13,15 +14,12 @@ from capratio.records.store import MACHINE, RecordWriter, read_run, write_machin
 from capratio.sweep.blank_record import blank_record
 from capratio.sweep.case import Case
 from capratio.sweep.ceilings import RunCeilings, with_limit
-from capratio.sweep.estimate import estimated_bytes
 from capratio.sweep.identity import PACKAGE, check_same_identity, run_identity
 from capratio.sweep.job import Job, plan_jobs
 from capratio.sweep.observer import Observer
 from capratio.sweep.plan import select_cases
 from capratio.sweep.process import Death, run_process
-
-# The rest is for the system and for what estimates leave out.
-SHARE_OF_FREE_MEMORY = 0.8
+from capratio.sweep.refusal import refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +31,19 @@ class SweepOutcome:
     failed: list[tuple[str, int, str, str]]
 
 
-def run_sweep(case_files: list[Path], out: Path, only: str | None, observer: Observer) -> SweepOutcome:
+def run_sweep(
+    case_files: list[Path], out: Path, only: str | None, observer: Observer, device: str | None = None
+) -> SweepOutcome:
     """Measure the cases of some files into a run, or what an interrupted run still lacks.
 
-    Raises InputError for bad case files, a pattern without a match, a folder that cannot be written, or one that was
-    measured with other content or on another machine.
+    Args: device: where all cases run, whatever the files say.
+
+    Raises InputError for bad case files, a pattern without a match, a case for CUDA where torch finds none, a folder
+    that cannot be written, or one that was measured with other content or on another machine.
     """
-    cases = select_cases(case_files, only)
+    cases = select_cases(case_files, only, device)
+    if any(case.point.device == "cuda" for case in cases):
+        require_cuda()
     done, started_s, commit = _open_run(case_files, cases, out)
     with RecordWriter(out) as writer:
         if writer.repaired:
@@ -110,11 +114,8 @@ def _run_cases(job: Job, observer: Observer) -> Generator[Record, None, int]:
 
 
 def _refusal(case: Case, job: Job) -> Record | None:
-    needed, free = estimated_bytes(case.point), free_memory_bytes()
-    if needed <= SHARE_OF_FREE_MEMORY * free:
+    if case.point.device != "cpu":
+        # Only the process that runs it sees the device's memory.
         return None
-    reason = (
-        f"the case needs about {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB of memory are free, of which "
-        f"{SHARE_OF_FREE_MEMORY:.0%} may be used; nothing was allocated."
-    )
-    return replace(blank_record(case, job), status="refused", reason=reason)
+    reason = refusal(case.point, free_memory_bytes())
+    return None if reason is None else replace(blank_record(case, job), status="refused", reason=reason)

@@ -31,6 +31,9 @@ def verify_output(
 
     Raises WrongAnswerError, which names the token and the distance in tolerances.
     """
+    # Once for all tokens: each read of a device waits for it.
+    x, out = x.cpu(), out.cpu()
+    gradients = None if input_gradient is None else (input_gradient[0].cpu(), input_gradient[1].cpu())
     for token in _chosen(len(x)):
         own = torch.zeros(0) if bits is None else bits[token]
         weights = token_weights(spec, state, own)
@@ -38,8 +41,8 @@ def verify_output(
         expected = weights.weight @ row + weights.bias
         reach = weights.magnitude @ row.abs() + weights.bias.abs()
         _compare(out[token], expected, reach, spec.in_features * weights.nodes, f"output of token {token}")
-        if input_gradient is not None:
-            _compare_gradient(weights, input_gradient, token, spec)
+        if gradients is not None:
+            _compare_gradient(weights, gradients, token, spec)
 
 
 def check_same(expected: torch.Tensor, out: torch.Tensor, what: str) -> None:

@@ -25,6 +25,7 @@ from capratio.sweep.case import Sampling
 from capratio.sweep.code_warmer import CodeWarmer, evict_data
 from capratio.sweep.job import Job, decode_job
 from capratio.sweep.measure_case import measure_case
+from capratio.sweep.refusal import RefusedError, refusal
 from capratio.sweep.trial import Layer, Trial, build_layer, prepare_trial
 from capratio.sweep.verify import WrongAnswerError
 
@@ -42,7 +43,10 @@ def main() -> None:
 
 def run_job(job: Job, events: TextIO) -> None:
     """Build the layer of a job once and measure its cases in order; a failure is a record too."""
-    limit_memory()
+    on_cpu = job.cases[0].point.device == "cpu"
+    if on_cpu:
+        # CUDA reserves addresses far beyond the memory that it takes.
+        limit_memory()
     torch.set_num_threads(job.cases[0].point.threads)
     baseline_resident_bytes = resident_bytes()
     layer: Layer | None = None
@@ -52,6 +56,8 @@ def run_job(job: Job, events: TextIO) -> None:
         _say(events, {"starts": case.id})
         record = blank_record(case, job)
         try:
+            if not on_cpu:
+                refuse_beyond_device(case.point)
             layer = layer or build_layer(case.point, job.seed)
             # Cache states share their verified answers; gradients are as large as the layer, and are not kept.
             shared = (replace(case.point, cache="warm"), case.sampling)
@@ -59,7 +65,7 @@ def run_job(job: Job, events: TextIO) -> None:
             if case.point.pass_ != "train":
                 trials[shared] = trial
             cold = None
-            if case.point.cache == "cold":
+            if case.point.cache == "cold" and on_cpu:
                 evict = evict or CacheEvictor(last_level_cache_bytes())
                 cold = evict_data(evict, CodeWarmer(case, trial.order, job.seed))
             done = measure_case(layer, trial, case, cold, job.run_started_s, baseline_resident_bytes)
@@ -85,11 +91,21 @@ def classify(error: Exception) -> tuple[str, str]:
     sentence = " ".join(str(error).split())[:500] or type(error).__name__
     if isinstance(error, WrongAnswerError):
         return "wrong", sentence
+    if isinstance(error, RefusedError):
+        return "refused", sentence
     if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
         return "out-of-memory", f"memory ran out: {sentence}"
     if isinstance(error, CapratioError):
         return "failed", sentence
     return "failed", f"{type(error).__name__}: {sentence}"
+
+
+def refuse_beyond_device(point: Point) -> None:
+    """Raise RefusedError where a point is too large for the free memory of the CUDA device."""
+    free_bytes, _ = torch.cuda.mem_get_info()
+    reason = refusal(point, free_bytes)
+    if reason is not None:
+        raise RefusedError(reason)
 
 
 def limit_memory() -> None:

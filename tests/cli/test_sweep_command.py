@@ -38,34 +38,52 @@ def test_the_exit_code_is_5_only_when_cases_were_tried_and_none_has_a_record(
     outcome = SimpleNamespace(measured=measured, failed=failed, skipped=skipped)
     given: list[object] = []
 
-    def run_sweep(files: list[Path], out: Path, only: str | None, observer: object) -> SimpleNamespace:
-        given.append((files, out, only))
+    def run_sweep(
+        files: list[Path], out: Path, only: str | None, observer: object, device: str | None
+    ) -> SimpleNamespace:
+        given.append((files, out, only, device))
         return outcome
 
     stand_in("capratio.sweep.runner", run_sweep=run_sweep)
 
-    assert code == run(["sweep", "quick", "--out", str(tmp_path / "run"), "--only", "tree*"])
+    assert code == run(["sweep", "quick", "--out", str(tmp_path / "run"), "--only", "tree*", "--device", "cuda"])
 
-    assert [([bundled], tmp_path / "run", "tree*")] == given
+    assert [([bundled], tmp_path / "run", "tree*", "cuda")] == given
     shown = capsys.readouterr().out
     assert f"{measured} measured, {skipped} measured before, {len(failed)} without a measurement" in shown
     assert bool(failed) == ("it ran longer than 60 s." in shown)
 
 
+def test_replicates_that_failed_alike_are_one_row(
+    bundled: Path, stand_in: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = ("tree-shared/p8-q8-k1", 3, "timed-out", "it ran longer than 60 s, too.")
+    outcome = SimpleNamespace(measured=1, failed=[FAILED, again], skipped=0)
+    stand_in("capratio.sweep.runner", run_sweep=lambda *given: outcome)
+
+    assert 0 == run(["sweep", "quick", "--out", str(tmp_path / "run")])
+
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "timed-out" in line]
+    assert [["tree-shared/p8-q8-k1", "2", "timed-out"]] == [row[:3] for row in rows]
+
+
 def test_a_plan_measures_nothing_and_needs_no_folder(
     bundled: Path, stand_in: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    planned = [
-        SimpleNamespace(case="dense/p8-q8-k0", replicates=3, estimated_s=2.0, estimated_bytes=1024),
-        SimpleNamespace(case="tree-shared/p8-q8-k1", replicates=3, estimated_s=70.0, estimated_bytes=3 << 20),
+    cases = [
+        SimpleNamespace(case="dense/p8-q8-k0", replicates=3, estimated_bytes=1024, fits=True),
+        SimpleNamespace(case="tree-shared/p8-q8-k1", replicates=3, estimated_bytes=3 << 20, fits=True),
+        SimpleNamespace(case="tree-shared/p8-q8-k9", replicates=3, estimated_bytes=9 << 40, fits=False),
     ]
-    stand_in("capratio.sweep.plan", plan=lambda files, only: planned)
+    planned = SimpleNamespace(cases=cases, processes=4, estimated_s=72.0)
+    stand_in("capratio.sweep.plan", plan=lambda files, only, device: planned)
 
     assert 0 == run(["sweep", "quick", "--plan"])
 
     lines = capsys.readouterr().out.splitlines()
-    assert ["tree-shared/p8-q8-k1", "3", "1", "min", "10", "s", "3.00", "MiB"] == lines[3].split()
-    assert "2 cases, 6 replicates, about 1 min 12 s, at most 3.00 MiB at a time" == lines[-1]
+    assert ["tree-shared/p8-q8-k1", "3", "3.00", "MiB"] == lines[3].split()
+    assert lines[4].endswith("refused: more than is free")
+    assert "3 cases, 9 replicates in 4 processes, about 1 min 12 s, at most 3.00 MiB at a time" == lines[-1]
 
 
 def test_without_a_folder_nothing_is_measured(bundled: Path, capsys: pytest.CaptureFixture[str]) -> None:

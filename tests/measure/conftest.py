@@ -43,6 +43,9 @@ class FakeNvml:
     def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
         return index
 
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:
+        return next(index for index in range(len(self.names)) if uuid == f"GPU-{index}")
+
     def nvmlDeviceGetName(self, handle: int) -> bytes:
         return self.names[handle].encode()
 

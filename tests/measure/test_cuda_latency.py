@@ -10,7 +10,7 @@ import torch
 from capratio.errors import InputError
 from capratio.measure.clock import PerfClock
 from capratio.measure.cuda_latency import DeviceSamples, measure_device_latency
-from capratio.measure.cuda_sampler import CudaSampler
+from capratio.measure.cuda_sampler import CudaSampler, blocking_cycles
 from capratio.measure.latency import SamplePolicy
 from capratio.measure.telemetry import GpuState
 
@@ -126,6 +126,15 @@ def test_another_way_to_launch_is_refused() -> None:
         CudaSampler(
             lambda x: x, prepare=lambda i: i, check=lambda i, o: None, clock=PerfClock(), cold=False, launch="eager"
         )
+
+
+@pytest.mark.parametrize(
+    ("launched_s", "block_s"),
+    # Twice the launches; never under 0.5 ms, and never over 50 ms.
+    [(0.0, 5e-4), (1e-4, 5e-4), (1e-3, 2e-3), (1e-2, 2e-2), (1.0, 5e-2)],
+)
+def test_a_blocking_kernel_outlasts_the_launches(launched_s: float, block_s: float) -> None:
+    assert block_s == pytest.approx(blocking_cycles(launched_s) / 2e9)
 
 
 @pytest.mark.cuda

@@ -22,6 +22,13 @@ def test_a_state_is_in_base_units(fake_nvml: Callable[..., Any]) -> None:
     assert GpuState("GPU A", 1.9e9, 2.0e9, 55.0, 300.0, 5.0, 7 * 2**30, ()) == state
 
 
+def test_a_device_is_found_by_its_uuid(fake_nvml: Callable[..., Any]) -> None:
+    opened = open_telemetry("GPU-1", lambda: fake_nvml(["GPU A", "GPU B"]))
+
+    assert isinstance(opened, Telemetry)
+    assert "GPU B" == opened.read().name
+
+
 @pytest.mark.parametrize("sm_mhz, throttled", [(1499, True), (1500, False), (2000, False)])
 def test_under_three_quarters_of_its_highest_clock_a_device_is_throttled(
     fake_nvml: Callable[..., Any], sm_mhz: int, throttled: bool

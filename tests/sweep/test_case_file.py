@@ -71,6 +71,13 @@ def test_a_group_may_ask_for_more_replicates_and_a_shared_case_has_the_most(tmp_
     assert {("dense", 5), ("tree-shared", 2)} == {(case.point.layer, case.replicates) for case in cases}
 
 
+def test_a_device_that_is_asked_for_stands_above_what_the_files_say(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+
+    assert {"cpu"} == {case.point.device for case in read_case_files([path])}
+    assert {"cuda"} == {case.point.device for case in read_case_files([path], "cuda")}
+
+
 def test_ids_of_a_file_are_different(tmp_path: Path) -> None:
     cases = read_case_files([write(tmp_path, GOOD)])
 
@@ -85,7 +92,7 @@ def test_ids_of_a_file_are_different(tmp_path: Path) -> None:
         (("depth =", "dept ="), "did you mean 'depth'"),
         (('claims = "parameters"', 'pass = "forwrd"'), "did you mean 'forward'"),
         (('claims = "parameters"', 'dtype = "float31"'), "did you mean 'float32'"),
-        (('claims = "parameters"', 'device = "cuda"'), "device 'cuda' is not known; use one of cpu"),
+        (('claims = "parameters"', 'device = "cud"'), "did you mean 'cuda'"),
         (('claims = "parameters"', 'pass = "decode"'), "decoding is one token"),
         (('depth = "0:2"', "depth = -1"), "depth"),
         (('depth = "0:2"', 'depth = "0:4"'), "each bit is the sign of a feature"),

@@ -48,10 +48,10 @@ class Stand(RunCeilings):
         super().__init__(Path(), ("float32",), 0.0)
         self.known, self.again, self.measured = known, again, 0
 
-    def current(self, threads: int) -> Ceilings:
+    def current(self, device: str, threads: int) -> Ceilings:
         return self.known
 
-    def measure(self, threads: int) -> Ceilings:
+    def measure(self, device: str, threads: int) -> Ceilings:
         self.measured += 1
         return self.again
 

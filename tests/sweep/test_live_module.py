@@ -49,8 +49,15 @@ def test_an_operation_without_a_rule_makes_flop_a_lower_bound() -> None:
 
 
 def test_a_module_whose_output_changes_has_no_time() -> None:
-    with pytest.raises(WrongAnswerError, match="bit-equal"):
+    with pytest.raises(WrongAnswerError, match=r"bit-equal.*call module.eval\(\) first"):
         measure_module(nn.Dropout(0.5), torch.randn(4, 64), QUICK)
+
+    assert measure_module(nn.Dropout(0.5).eval(), torch.randn(4, 64), QUICK).measured
+
+
+def test_an_input_that_the_module_does_not_take_is_refused_in_one_sentence() -> None:
+    with pytest.raises(InputError, match=r"Linear does not take an input of shape \(2, 7\), torch.float32 on cpu: "):
+        measure_module(nn.Linear(6, 4), torch.randn(2, 7), QUICK)
 
 
 def test_what_is_no_tensor_is_refused() -> None:
@@ -62,5 +69,5 @@ def test_what_is_no_tensor_is_refused() -> None:
         measure_module(Pair(), torch.randn(2, 3), QUICK)
     with pytest.raises(InputError, match="no dimension"):
         measure_module(nn.Identity(), torch.tensor(1.0), QUICK)
-    with pytest.raises(InputError, match="would time the launch alone"):
+    with pytest.raises(InputError, match="latency can be read on the CPU and on CUDA"):
         measure_module(nn.Identity(), torch.empty(2, 3, device="meta"), QUICK)

@@ -112,6 +112,17 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         run_sweep([case_file(tmp_path)], tmp_path, None, SilentObserver())
 
 
+def test_a_sweep_on_cuda_is_refused_where_torch_finds_no_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+    with pytest.raises(InputError, match="finds no CUDA device here; measure on the CPU, or install"):
+        run_sweep([case_file(tmp_path)], tmp_path / "run", None, SilentObserver(), device="cuda")
+
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_case_beyond_the_free_memory_is_refused_before_a_process_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

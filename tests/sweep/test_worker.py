@@ -10,11 +10,14 @@ import torch
 from capratio.cost import executed_flop
 from capratio.cost.flop import Flop
 from capratio.layers.gated_layer import GatedLayer
+from capratio.measure.eviction import CacheEvictor
 from capratio.records.codec import decode
 from capratio.records.record import Point, Record
 from capratio.sweep import measure_case, worker
 from capratio.sweep.case import Case, Sampling
+from capratio.sweep.code_warmer import CodeWarmer
 from capratio.sweep.job import Job
+from capratio.sweep.refusal import RefusedError
 from capratio.sweep.trial import Layer, prepare_trial
 from tests.sweep.points import POINT
 
@@ -116,3 +119,43 @@ def test_an_imposed_routing_decides_how_many_leaves_are_visited(routing: str, le
     assert record.exact is not None
     assert record.exact.visited_levels is not None
     assert (leaves or 8) == record.exact.visited_levels[-1]
+
+
+def test_a_point_beyond_the_free_memory_of_its_device_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (10 * 2**20, 80 * 2**30))
+
+    with pytest.raises(RefusedError, match=r"10\.0 MiB of memory are free.*nothing was allocated") as caught:
+        worker.refuse_beyond_device(POINT)
+
+    assert ("refused", str(caught.value)) == worker.classify(caught.value)
+
+
+def test_a_point_within_the_free_memory_of_its_device_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (70 * 2**30, 80 * 2**30))
+
+    worker.refuse_beyond_device(POINT)
+
+
+def test_data_of_a_cold_case_are_evicted_and_its_code_is_warmed_before_each_sample(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    happened: list[str] = []
+    monkeypatch.setattr(CacheEvictor, "__call__", lambda self: happened.append("evicted"))
+    monkeypatch.setattr(CodeWarmer, "__call__", lambda self: happened.append("warmed"))
+
+    (record,) = measured(replace(POINT, cache="cold"))
+
+    assert record.timing is not None
+    calls = record.timing.warmup_calls + len(record.timing.samples_s)
+    assert ["evicted", "warmed"] * calls == happened
+
+
+def test_nothing_is_evicted_for_a_warm_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    def evict(self: CacheEvictor) -> None:
+        raise AssertionError("a warm case was made cold")
+
+    monkeypatch.setattr(CacheEvictor, "__call__", evict)
+
+    (record,) = measured(POINT)
+
+    assert "measured" == record.status
