@@ -21,8 +21,9 @@ def verdict(run: Path, strict: bool) -> int:
     """
     from capratio.display import text_table
     from capratio.records.store import read_run
-    from capratio.report.tables import verdict_headline, verdict_table
+    from capratio.report.tables import failed_table, verdict_headline, verdict_table
     from capratio.scaling.judge import judge
+    from capratio.units import counted
 
     read = read_run(run)
     verdicts = judge(read.records, read.machine)
@@ -34,6 +35,8 @@ def verdict(run: Path, strict: bool) -> int:
     for row in rows:
         if row.status != "holds":
             click.echo(f"{row.icon} {row.claim}, {row.group}: {row.sentence} {row.advice}".rstrip())
+    for failed in failed_table(read.records):
+        click.echo(f"{failed.case}: {failed.status} in {counted(failed.replicates, 'replicate')}: {failed.reason}")
     click.echo(verdict_headline(verdicts))
     statuses = {each.status for each in verdicts}
     if "broken" in statuses:

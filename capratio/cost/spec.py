@@ -44,6 +44,9 @@ class LayerSpec:
         _one_of("layer", self.layer, LAYERS)
         _one_of("form", self.form, FORMS)
         _one_of("gate", self.gate, GATES)
+        for name in ("in_features", "out_features", "depth"):
+            if not isinstance(getattr(self, name), int):
+                raise InputError(f"{name}={getattr(self, name)!r} was given; it must be an integer.")
         if min(self.in_features, self.out_features) < 1:
             raise InputError(
                 f"in_features={self.in_features} and out_features={self.out_features} were given; "

@@ -12,7 +12,7 @@ from capratio.errors import InputError
 from capratio.layers.gate import Gate
 from capratio.layers.gates import shared_gate, unit_gate
 from capratio.layers.initialization import draw_linear, known_init
-from capratio.layers.input_check import check_input
+from capratio.layers.input_check import check_input, under_autocast
 from capratio.layers.visiting import visited_nodes
 
 Form = TypeVar("Form", bound="GatedLayer")
@@ -137,14 +137,23 @@ class GatedLayer(nn.Module, ABC):
         return visited_nodes(bits.reshape(leading.numel(), *bits.shape[len(leading) :]))
 
     def forward(self, x: torch.Tensor, gate_input: torch.Tensor | None = None) -> torch.Tensor:
-        """The outputs, (..., p) -> (..., q). Args and raises: as ``bits``."""
+        """The outputs, (..., p) -> (..., q); in autocast's dtype under autocast. Args and raises: as ``bits``."""
         self._check(x, gate_input)
         if self.depth == 0:
             return self._dense(x)
+        if under_autocast(x):
+            return self._under_autocast(x, gate_input)
         read = x if gate_input is None else gate_input
         bits = self.gate.decide(read.reshape(-1, self.gate.features))
         out = self._rows(x.reshape(-1, self.in_features), bits)
         return out.view(*x.shape[:-1], self.out_features)
+
+    def _under_autocast(self, x: torch.Tensor, gate_input: torch.Tensor | None) -> torch.Tensor:
+        """Autocast what goes in and out alone: casting a table costs more than the few of its nodes that are read."""
+        device, dtype = x.device.type, self.weight.dtype
+        with torch.autocast(device, enabled=False):
+            out = self.forward(x.to(dtype), None if gate_input is None else gate_input.to(dtype))
+        return out.to(torch.get_autocast_dtype(device))
 
     def extra_repr(self) -> str:
         """The sizes, as they were given."""

@@ -5,11 +5,20 @@ import torch
 from capratio.errors import InputError
 
 
+def under_autocast(x: torch.Tensor) -> bool:
+    """Whether autocast is on where x lies."""
+    device = x.device.type
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
 def check_input(x: torch.Tensor, in_features: int, dtype: torch.dtype) -> None:
-    """Raise InputError where the last dimension of x is not in_features, or its dtype is not the layer's."""
+    """Raise InputError where the last dimension of x is not in_features, or its dtype is not the layer's.
+
+    Under autocast every floating dtype is taken, as nn.Linear takes it.
+    """
     if x.dim() == 0 or x.shape[-1] != in_features:
         raise InputError(
             f"x has shape {tuple(x.shape)}; its last dimension must be the layer's in_features={in_features}."
         )
-    if x.dtype != dtype:
+    if x.dtype != dtype and not (under_autocast(x) and x.is_floating_point()):
         raise InputError(f"x is {x.dtype} and the layer's weights are {dtype}; convert one of them with .to(dtype).")

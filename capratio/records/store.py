@@ -23,6 +23,9 @@ RECORDS_GZ = "records.jsonl.gz"
 MACHINE = "machine.json"
 CEILINGS = "ceilings.jsonl"
 
+MEND_LINE = "delete the line, and the same sweep measures what it held again."
+MEND_MACHINE = "restore it from a copy, or measure into a new folder."
+
 MAX_LINE_BYTES = 2**26
 """Longest line that is read; a record of a million samples takes a third of it."""
 
@@ -161,7 +164,7 @@ def _read_machine(path: Path) -> dict[str, Any]:
         if path.stat().st_size > MAX_LINE_BYTES:
             raise InputError(f"{path} is larger than {MAX_LINE_BYTES} bytes; a machine's description is not.")
         data = path.read_bytes()
-    return _parsed(data, parse_object, str(path))
+    return _parsed(data, parse_object, str(path), MEND_MACHINE)
 
 
 def _read_lines(path: Path, parse: Callable[[str], Item]) -> tuple[list[Item], bool]:
@@ -171,7 +174,7 @@ def _read_lines(path: Path, parse: Callable[[str], Item]) -> tuple[list[Item], b
         for number, line in enumerate(_bounded_lines(file, path), start=1):
             if not line.endswith(b"\n") and is_torn(line, str(path)):
                 return items, True
-            items.append(_parsed(line, parse, f"line {number} of {path}"))
+            items.append(_parsed(line, parse, f"line {number} of {path}", MEND_LINE))
     return items, False
 
 
@@ -201,13 +204,13 @@ def _bounded_lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
         yield line
 
 
-def _parsed(data: bytes, parse: Callable[[str], Item], where: str) -> Item:
+def _parsed(data: bytes, parse: Callable[[str], Item], where: str, mend: str) -> Item:
     try:
         return parse(data.decode("utf-8"))
     except UnicodeDecodeError:
-        raise InputError(f"{where} is not UTF-8 text; it was damaged or is not of capratio.") from None
+        raise InputError(f"{where} is not UTF-8 text; it was damaged or is not of capratio: {mend}") from None
     except InputError as error:
-        raise InputError(f"{where} cannot be used: {error}") from None
+        raise InputError(f"{where} cannot be used: {error} If it was damaged, {mend}") from None
 
 
 def _check_replicates(path: Path, records: list[Record]) -> None:

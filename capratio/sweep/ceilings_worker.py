@@ -4,10 +4,12 @@ import json
 import sys
 
 from capratio.measure.ceilings import measure_ceilings
+from capratio.sweep.parent import die_with_parent
 
 
 def main() -> None:
     """Measure what the line on standard input asks for, and write the ceilings as one event."""
+    die_with_parent()
     events = sys.stdout
     sys.stdout = sys.stderr
     asked = json.loads(sys.stdin.readline())

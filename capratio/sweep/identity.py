@@ -34,12 +34,20 @@ def check_same_identity(known: object, given: dict[str, object], out: Path) -> N
     """Raise InputError, which names what differs, unless a run may be continued."""
     if not isinstance(known, dict):
         raise InputError(f"{out} holds a machine.json without an identity; give an empty or new folder as --out.")
-    changed = [key for key, value in given.items() if known.get(key) != value]
+    changed = [_named(key, known.get(key), value) for key, value in given.items() if known.get(key) != value]
     if changed:
         raise InputError(
-            f"{out} was measured with other content ({', '.join(changed)}); "
+            f"{out} was measured with other content ({'; '.join(changed)}); "
             "runs are not mixed, give a new folder as --out."
         )
+
+
+def _named(key: str, known: object, given: object) -> str:
+    """What of the identity differs: the key, with the names in it that differ, where it has some."""
+    if not isinstance(known, dict) or not isinstance(given, dict):
+        return key
+    names = sorted(name for name in known.keys() | given.keys() if known.get(name) != given.get(name))
+    return f"{key}: {', '.join(names)}"
 
 
 def _hash(paths: list[Path], root: Path) -> str:

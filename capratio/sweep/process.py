@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import capratio
+from capratio.sweep.parent import PARENT
 
 STDERR_KEPT = 400
 
@@ -84,7 +85,7 @@ def _read_lines(stream: IO[str], lines: "queue.Queue[str | None]") -> None:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    environment = dict(os.environ)
+    environment = dict(os.environ) | {PARENT: str(os.getpid())}
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         environment[variable] = str(threads)
     package_home = str(Path(capratio.__file__).parent.parent)

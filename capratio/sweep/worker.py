@@ -25,6 +25,7 @@ from capratio.sweep.case import Sampling
 from capratio.sweep.code_warmer import CodeWarmer, evict_data
 from capratio.sweep.job import Job, decode_job
 from capratio.sweep.measure_case import measure_case
+from capratio.sweep.parent import die_with_parent
 from capratio.sweep.refusal import RefusedError, refusal
 from capratio.sweep.trial import Layer, Trial, build_layer, prepare_trial
 from capratio.sweep.verify import WrongAnswerError
@@ -35,6 +36,7 @@ OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 def main() -> None:
     """Measure the job on standard input."""
+    die_with_parent()
     events = sys.stdout
     # What a library prints must not be taken for an event.
     sys.stdout = sys.stderr

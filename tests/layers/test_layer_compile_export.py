@@ -49,6 +49,18 @@ def test_a_layer_traces_forward_and_backward_in_one_graph(name: str) -> None:
         assert torch.allclose(wanted, parameter.grad, atol=1e-6)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", FORMS)
+def test_a_layer_traces_in_one_graph_under_autocast(name: str) -> None:
+    layer, x = build(FORMS[name], init="random"), drawn(6, 9)
+
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = layer(x)
+        out = torch.compile(layer, fullgraph=True, backend="aot_eager")(x)
+
+    assert torch.bfloat16 == out.dtype
+    assert torch.allclose(expected, out)
+
+
 # Inductor itself still calls what torch calls deprecated.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", ["tree-shared-collapsed", "tree-unit-collapsed", "tree-bias-collapsed"])

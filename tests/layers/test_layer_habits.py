@@ -217,3 +217,37 @@ def test_visited_nodes_of_depth_zero_are_the_roots(spec: LayerSpec) -> None:
     layer = build(replace(spec, depth=0))
 
     assert VisitedNodes(6, (9 if spec.layer == "tree-unit" else 1,)) == layer.visited(drawn(2, 3, 9))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_takes_and_gives_its_own_dtype_and_reads_the_table_as_it_is(
+    spec: LayerSpec, dtype: torch.dtype
+) -> None:
+    layer, x = build(spec, init="random"), drawn(6, 9).to(dtype)
+    expected = layer(x.float()).bfloat16()
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = layer(x)
+
+    assert torch.bfloat16 == out.dtype
+    assert torch.equal(expected, out)
+
+
+def test_gradients_come_back_through_autocast(spec: LayerSpec) -> None:
+    layer, x = build(spec, init="random"), drawn(6, 9)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        layer(x).sum().backward()
+
+    assert layer.weight.grad is not None
+    assert torch.float32 == layer.weight.grad.dtype
+    assert layer.weight.grad.abs().sum() > 0
+
+
+def test_depth_0_is_nn_linear_under_autocast_too() -> None:
+    linear = nn.Linear(9, 5)
+    layer, x = TreeGatedLinear.from_linear(linear, 0), drawn(4, 9)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(linear(x), layer(x))
+        assert torch.equal(linear(x.bfloat16()), layer(x.bfloat16()))

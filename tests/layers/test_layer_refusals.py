@@ -119,3 +119,9 @@ def test_a_gate_without_features_or_of_negative_depth_is_refused(sizes: tuple[in
 def test_a_gate_without_units_is_refused() -> None:
     with pytest.raises(InputError, match="a gate for 0 input units"):
         UnitSignGate(4, 2, 0)
+
+
+@pytest.mark.parametrize("sizes", [(9.0, 5, 3), (9, 5.0, 3), (9, 5, 3.0)])
+def test_a_size_that_is_no_integer_is_refused(sizes: tuple[int, int, int]) -> None:
+    with pytest.raises(InputError, match="it must be an integer"):
+        TreeGatedLinear(*sizes)

@@ -1,9 +1,15 @@
 """A worker that is watched: its events, and each way in which it can die."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import capratio
 from capratio.sweep.process import Death, run_process
 
 
@@ -47,3 +53,43 @@ def test_what_a_dying_process_said_last_is_kept(tmp_path: Path, monkeypatch: pyt
 
     assert isinstance(death, Death)
     assert "exit code 1: no table fits" in death.reason
+
+
+def test_a_worker_does_not_outlive_a_sweep_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = module(
+        tmp_path,
+        monkeypatch,
+        "from capratio.sweep.parent import die_with_parent\n"
+        "die_with_parent()\n"
+        "print(f'{{\"pid\": {os.getpid()}}}', flush=True)\n"
+        "time.sleep(600)",
+    )
+    script = (
+        "from capratio.sweep.process import run_process\n"
+        f"for event in run_process({name!r}, '', 1, 60): print(event['pid'], flush=True)"
+    )
+    sweep = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=paths(tmp_path))
+    assert sweep.stdout is not None
+    worker = int(sweep.stdout.readline())
+
+    sweep.send_signal(signal.SIGKILL)
+    sweep.wait()
+    sweep.stdout.close()
+
+    deadline = time.monotonic() + 20
+    while is_running(worker) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_running(worker)
+
+
+def paths(folder: Path) -> dict[str, str]:
+    home = Path(capratio.__file__).parents[1]
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(home), str(folder)])}
+
+
+def is_running(pid: int) -> bool:
+    try:
+        # A process that has ended waits as a zombie until someone asks.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -95,12 +95,12 @@ def test_a_run_refuses_other_content_and_other_machines(tmp_path: Path, monkeypa
     run_sweep([path], out, "*/decode/*", SilentObserver())
 
     case_file(tmp_path, CASES + "\n# changed")
-    with pytest.raises(InputError, match=r"other content \(case_files\)"):
+    with pytest.raises(InputError, match=r"other content \(case_files: tiny.toml\)"):
         run_sweep([path], out, None, SilentObserver())
 
     case_file(tmp_path)
     monkeypatch.setattr(runner, "machine_identity", lambda: {"cpu": "another"})
-    with pytest.raises(InputError, match=r"other content \(machine\)"):
+    with pytest.raises(InputError, match=r"other content \(machine: .*cpu"):
         run_sweep([path], out, None, SilentObserver())
     assert 1 == len(read_run(out).records)
 
