@@ -13,7 +13,7 @@ def doctor() -> None:
     Example:
       capratio doctor
     """
-    from capratio.cli.linux import require_linux
+    from capratio.linux import require_linux
     from capratio.measure.health import check_health
 
     require_linux()

@@ -63,9 +63,9 @@ def _print_plan(files: list[Path], only: str | None, device: str | None) -> int:
 
 
 def _measure(files: list[Path], out: Path, only: str | None, device: str | None) -> int:
-    from capratio.cli.linux import require_linux
     from capratio.cli.progress import sweep_progress
     from capratio.display import text_table
+    from capratio.linux import require_linux
     from capratio.sweep.runner import run_sweep
 
     require_linux()

@@ -13,12 +13,13 @@ import torch
 
 from capratio.cost.roofline import Ceilings
 from capratio.errors import InputError
+from capratio.linux import require_linux
 from capratio.measure.aa_pair import AaPair, measure_aa_pair
 from capratio.measure.caches import last_level, read_caches
 from capratio.measure.ceilings import measure_ceilings
 from capratio.measure.clock import PerfClock, clock_resolution_s
 from capratio.measure.free_memory import free_memory_bytes
-from capratio.measure.machine import PACKAGE, PACKAGES, cpu_model, read_governor, require_linux
+from capratio.measure.machine import PACKAGE, PACKAGES, cpu_model, read_governor
 from capratio.measure.telemetry import GpuState, NoTelemetry, Telemetry, open_telemetry
 from capratio.units import scaled
 

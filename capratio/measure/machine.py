@@ -2,7 +2,6 @@
 
 import os
 import platform
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import psutil
 import torch
 
 import capratio
-from capratio.errors import InputError
 from capratio.measure.caches import ASSUMED_LAST_LEVEL_BYTES, SYSTEM, last_level, read_caches
 from capratio.measure.free_memory import free_memory_bytes
 from capratio.measure.source_state import content_hash, source_state
@@ -24,7 +22,6 @@ __all__ = [
     "last_level_cache_bytes",
     "machine_identity",
     "read_governor",
-    "require_linux",
 ]
 
 PACKAGE = Path(capratio.__file__).parent
@@ -61,21 +58,6 @@ ENVIRONMENT = [
     "ATEN_CPU_CAPABILITY",
     "ONEDNN_MAX_CPU_ISA",
 ]
-
-
-def require_linux(system: str | None = None) -> None:
-    """Do nothing on Linux.
-
-    Args: system: as ``sys.platform`` names it; this one's without it.
-
-    Raises InputError elsewhere.
-    """
-    given = sys.platform if system is None else system
-    if given != "linux":
-        raise InputError(
-            f"this system is {given!r}, and caches, memory and clocks are read the way that Linux gives them; "
-            "measure on Linux, and read the run with verdict, report and export anywhere."
-        )
 
 
 def last_level_cache_bytes() -> int:

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from capratio.errors import InputError
+from capratio.linux import require_linux
 from capratio.measure.flop_counter import count_operations
-from capratio.measure.machine import require_linux
 from capratio.measure.memory import measure_memory
 from capratio.records.case_id import case_id
 from capratio.records.record import Exact, Memory, Point, Record
