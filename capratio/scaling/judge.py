@@ -36,11 +36,12 @@ def judge(
         if name in claimed:
             claim = kind()
             verdicts += claim.judge(evidence) or [
-                claim.undecided(
+                claim.verdict(
                     "no case",
+                    "undecided",
                     "nothing measured",
                     "No measured case serves this claim.",
-                    "Needs cases that its text describes; see why the run's own gave nothing.",
+                    advice="Needs cases that its text describes; see why the run's own gave nothing.",
                 )
             ]
     return verdicts + [_unknown(name) for name in sorted(claimed - CLAIMS.keys())]

@@ -13,7 +13,7 @@ from capratio.records.record import Record
 from capratio.scaling.groups import Key
 from capratio.scaling.margins import Margins
 from capratio.scaling.pairing import DensePartners
-from capratio.scaling.verdict import FitPoint, Kind, Verdict
+from capratio.scaling.verdict import Break, FitPoint, Kind, Status, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +53,40 @@ class Claim(ABC):
         """The measured records whose cases name this claim."""
         return [record for record in evidence.records if self.id in record.claims]
 
-    def undecided(
+    def verdict(
         self,
         group: str,
+        status: Status,
         regime: str,
         sentence: str,
-        advice: str,
         *,
         quantity: str = "",
         expected: float | None = None,
+        estimate: float | None = None,
+        low: float | None = None,
+        high: float | None = None,
         margin: float | None = None,
         points: Sequence[FitPoint] = (),
+        breaks: Sequence[Break] = (),
+        advice: str = "",
     ) -> Verdict:
-        """A verdict for a group in which nothing could be estimated."""
+        """How this claim ends for a group; what could not be estimated is left out."""
         return Verdict(
             claim=self.id,
             group=group,
             title=self.title,
             text=self.text,
             kind=self.kind,
-            status="undecided",
+            status=status,
             quantity=quantity,
             expected=expected,
-            estimate=None,
-            low=None,
-            high=None,
+            estimate=estimate,
+            low=low,
+            high=high,
             margin=margin,
             regime=regime,
             points=tuple(points),
-            breaks=(),
+            breaks=tuple(breaks),
             advice=advice,
             sentence=sentence,
         )

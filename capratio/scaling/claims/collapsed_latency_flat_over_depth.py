@@ -53,14 +53,15 @@ class CollapsedLatencyFlatOverDepth(Claim):
         pairs = {k: pair for k, by in sorted(times.items()) if len((pair := _paired(by, zero))[0]) > 0}
         told = "; ".join(filter(None, (regime(key), f"k = {min(pairs)} to {max(pairs)}" if pairs else "")))
         if not pairs:
-            return self.undecided(
+            return self.verdict(
                 group,
+                "undecided",
                 told,
                 "No depth has a t(0) beside it.",
-                "Needs depth 0, or the dense layer of the same p, q, pass and cache state, in the same replicates.",
                 quantity="t(k)/t(0)",
                 expected=1.0,
                 margin=margin,
+                advice="Needs depth 0, or the dense layer of the same sizes, pass and cache state, in the same replicates.",
             )
         depths = list(pairs)
         rng = self.generator(key, margins)
@@ -74,24 +75,19 @@ class CollapsedLatencyFlatOverDepth(Claim):
             sentence += _from_the_first(times, pairs, found, margins, rng)
         worst = _farthest(points)
         against = "its own depth 0" if own is not None else "the dense layer"
-        return Verdict(
-            claim=self.id,
-            group=group,
-            title=self.title,
-            text=self.text,
-            kind=self.kind,
-            status=status,
+        return self.verdict(
+            group,
+            status,
+            f"{told}; t(0) is {against}",
+            sentence,
             quantity=f"t(k)/t(0) at k = {worst.x:.0f}, whose interval reaches farthest",
             expected=1.0,
             estimate=worst.y,
             low=worst.low,
             high=worst.high,
             margin=margin,
-            regime=f"{told}; t(0) is {against}",
             points=points,
-            breaks=(),
             advice=advice,
-            sentence=sentence,
         )
 
 

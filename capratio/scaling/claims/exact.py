@@ -11,6 +11,7 @@ from capratio.records.record import Exact, Point, Record
 from capratio.scaling.claims.claim import Claim, Evidence
 from capratio.scaling.groups import grouped, names
 from capratio.scaling.verdict import FitPoint, Kind, Verdict
+from capratio.units import counted
 
 Number = int | Fraction
 
@@ -72,7 +73,8 @@ class ExactClaim(Claim):
             for check in self.checks(record.point, record.exact)
         ]
         if not compared:
-            return self.undecided(group, _range(records), "No record can be compared.", _missing(records))
+            sentence = "No record can be compared."
+            return self.verdict(group, "undecided", _range(records), sentence, advice=_missing(records))
         wrong = [each for each in compared if not each.check.agrees]
         # The point shown: the first that is off, or the largest that agrees.
         shown = wrong[0] if wrong else max(_main(compared), key=lambda each: each.check.promised)
@@ -82,29 +84,20 @@ class ExactClaim(Claim):
             sentence = (
                 f"At {shown.record.case}, replicate {shown.record.replicate}, {shown.check.what} is "
                 f"{_shown(shown.check.counted)} and the law promises {_shown(shown.check.promised)}; "
-                f"{off} of {cases} cases {'is' if off == 1 else 'are'} off."
+                f"{off} of {counted(cases, 'case')} {'is' if off == 1 else 'are'} off."
             )
         else:
-            count = len({(each.record.case, each.record.replicate) for each in compared})
-            sentence = f"All {count} records of {cases} cases agree to the integer."
-        return Verdict(
-            claim=self.id,
-            group=group,
-            title=self.title,
-            text=self.text,
-            kind=self.kind,
-            status="broken" if wrong else "holds",
+            agreeing = len({(each.record.case, each.record.replicate) for each in compared})
+            sentence = f"Equal to the integer: {counted(agreeing, 'record')} of {counted(cases, 'case')}."
+        return self.verdict(
+            group,
+            "broken" if wrong else "holds",
+            _range([each.record for each in compared]),
+            sentence,
             quantity=f"{shown.check.what} at {_sizes(shown.record.point)}",
             expected=_plain(shown.check.promised),
             estimate=_plain(shown.check.counted),
-            low=None,
-            high=None,
-            margin=None,
-            regime=_range([each.record for each in compared]),
             points=_points(_main(compared)),
-            breaks=(),
-            advice="",
-            sentence=sentence,
         )
 
 

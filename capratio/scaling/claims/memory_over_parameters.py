@@ -11,6 +11,7 @@ from capratio.scaling.groups import Key, grouped, names, regime
 from capratio.scaling.lines import Measured, line_of, points_of
 from capratio.scaling.power_law import fit_total
 from capratio.scaling.verdict import Kind, Status, Verdict
+from capratio.units import counted
 
 EXPECTED = 1.0
 _AXIS = Abscissa("parameters")
@@ -58,7 +59,7 @@ class MemoryOverParameters(Claim):
         if len(points) >= LEAST_SIZES_SHOWN and line.x[-1] > line.x[0]:
             fit = fit_total(line.x, line.values, margins, rng)
         status: Status = "undecided"
-        sentence, advice = f"Only {len(points)} sizes were measured.", ""
+        sentence, advice = f"Growth cannot be told from {counted(len(points), 'size')}.", ""
         if fit is not None:
             sentence = fit_sentence("Memory", _AXIS, fit, points, margins)
         if len(points) < margins.minimum_sizes or fit is None:
@@ -68,24 +69,19 @@ class MemoryOverParameters(Claim):
             status = equivalence(fit, EXPECTED, margin)
             if status == "undecided":
                 advice = interval_advice(fit, EXPECTED, margin, line.processes)
-        return Verdict(
-            claim=self.id,
-            group=group,
-            title=self.title,
-            text=self.text,
-            kind=self.kind,
-            status=status,
+        return self.verdict(
+            group,
+            status,
+            where,
+            sentence,
             quantity="exponent of memory over parameters",
             expected=EXPECTED,
             estimate=None if fit is None else fit.exponent,
             low=None if fit is None else fit.low,
             high=None if fit is None else fit.high,
             margin=margin,
-            regime=where,
             points=points,
-            breaks=(),
             advice=advice,
-            sentence=sentence,
         )
 
 

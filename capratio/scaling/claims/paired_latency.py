@@ -20,6 +20,7 @@ from capratio.scaling.power_law import PowerFit, fit_difference
 from capratio.scaling.spread import standard_errors
 from capratio.scaling.surroundings import surroundings_of
 from capratio.scaling.verdict import Break, FitPoint, Kind, Status, Verdict
+from capratio.units import counted
 
 EXPECTED = 1.0
 
@@ -91,24 +92,20 @@ class PairedLatency(Claim):
         if breaks:
             places = ", ".join(f"{self.axis.symbol} = {self.axis.shown(b.at)} ({b.name})" for b in breaks)
             sentence += f" The line bends at {places}."
-        return Verdict(
-            claim=self.id,
-            group=group.name,
-            title=self.title,
-            text=self.text,
-            kind=self.kind,
-            status=status,
+        return self.verdict(
+            group.name,
+            status,
+            told,
+            sentence,
             quantity=f"exponent of overhead latency over {self.axis.symbol}",
             expected=EXPECTED,
             estimate=None if fit is None else fit.exponent,
             low=None if fit is None else fit.low,
             high=None if fit is None else fit.high,
             margin=margins.latency_exponent,
-            regime=told,
             points=points,
             breaks=breaks,
             advice=advice,
-            sentence=sentence,
         )
 
     def _decided(
@@ -128,7 +125,7 @@ class PairedLatency(Claim):
         sizes, largest = len(points), points[-1].x
         if sizes < margins.minimum_sizes:
             advice = more_sizes(symbol, sizes, margins.minimum_sizes, largest, integers=integers)
-            return "undecided", shown or f"Only {sizes} sizes of {symbol} were measured.", advice
+            return "undecided", shown or f"Growth cannot be told from {counted(sizes, 'size')} of {symbol}.", advice
         if line.processes < margins.minimum_processes:
             advice = f"Needs {margins.minimum_processes} processes a case; {line.processes} were measured."
             return "undecided", shown or "Without replicates there is no interval.", advice

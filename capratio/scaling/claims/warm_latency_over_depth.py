@@ -14,7 +14,7 @@ from capratio.scaling.lines import Measured, latency_s, line_of, points_of
 from capratio.scaling.spread import standard_errors
 from capratio.scaling.surroundings import surroundings_of
 from capratio.scaling.verdict import Break, Kind, Status, Verdict
-from capratio.units import size
+from capratio.units import counted, size
 
 # With fewer depths a piecewise line has more pieces than points.
 _LEAST_DEPTHS = 6
@@ -56,32 +56,24 @@ class WarmLatencyOverDepth(Claim):
         where = "; ".join((regime(key), f"k = {depths[0]} to {depths[-1]}" if depths else "no depth"))
         if len(depths) < _LEAST_DEPTHS:
             advice = more_sizes("k", len(depths), _LEAST_DEPTHS, depths[-1] if depths else 0, integers=True)
-            sentence = f"Breaks cannot be told from {len(depths)} depths."
-            return self.undecided(group, where, sentence, advice, quantity="breaks", points=points)
+            sentence = f"Breaks cannot be told from {counted(len(depths), 'depth')}."
+            return self.verdict(group, "undecided", where, sentence, quantity="breaks", points=points, advice=advice)
         around = [surroundings_of(example, whole_table=True) for example in line.examples]
         capacities = cache_capacities(evidence.machine)
         errors = standard_errors(line.values, line.levels)
         found = bends(line.x, np.array([point.y for point in points]), errors, margins)
         breaks = named(found, line.x, around, capacities, margins)
         status, sentence, advice = _decided(breaks, capacities)
-        return Verdict(
-            claim=self.id,
-            group=group,
-            title=self.title,
-            text=self.text,
-            kind=self.kind,
-            status=status,
+        return self.verdict(
+            group,
+            status,
+            where,
+            sentence,
             quantity="breaks",
-            expected=None,
             estimate=float(len(breaks)),
-            low=None,
-            high=None,
-            margin=None,
-            regime=where,
             points=points,
             breaks=breaks,
             advice=advice,
-            sentence=sentence,
         )
 
 
