@@ -61,7 +61,7 @@ class CollapsedLatencyFlatOverDepth(Claim):
                 quantity="t(k)/t(0)",
                 expected=1.0,
                 margin=margin,
-                advice="Needs depth 0, or the dense layer of the same sizes, pass and cache state, in the same replicates.",
+                advice="Needs depth 0, or the dense layer of the same sizes, pass and cache, in the same replicates.",
             )
         depths = list(pairs)
         rng = self.generator(key, margins)
