@@ -339,6 +339,17 @@ def test_a_straight_warm_line_holds_without_a_break(
     assert ("holds", ()) == (verdict.status, verdict.breaks)
 
 
+def test_the_step_from_the_dense_product_to_the_first_bit_is_no_break(
+    laboratory: Any, margins: Margins, machine: dict[str, Any]
+) -> None:
+    made = warm(laboratory, lambda p: 35e-6 if p.depth == 0 else 86e-6, sizes=tuple(range(13)))
+
+    verdict = only(judge(made, machine, margins))
+
+    assert ("holds", ()) == (verdict.status, verdict.breaks)
+    assert "k = 1 to 12" in verdict.regime
+
+
 def test_without_cache_sizes_a_bent_warm_line_is_undecided(laboratory: Any, margins: Margins) -> None:
     verdict = only(judge(warm(laboratory, leaving_l3), None, margins))
 

@@ -25,7 +25,8 @@ class WarmLatencyOverDepth(Claim):
 
     The footprint is the nodes that all samples together visit. The exponent is not judged here: caches bend a
     right layer's warm slope to 1.5. Breaks are found in the line, and each is named by the cache whose capacity the
-    footprint crosses there; the claim holds when all of them are explained so, and is undecided otherwise.
+    footprint crosses there; the claim holds when all of them are explained so, and is undecided otherwise. Depth 0 is
+    left out: it is the dense product without bits, and the step from it to k = 1 is the fixed cost of choosing a path.
     """
 
     id = "warm-latency-over-depth"
@@ -37,7 +38,7 @@ class WarmLatencyOverDepth(Claim):
         served = [
             record
             for record in self.claimed(evidence)
-            if record.point.layer != "dense"
+            if record.point.depth > 0
             and record.point.tokens == 1
             and record.point.cache == "warm"
             and record.point.pass_ in ("decode", "forward")
