@@ -57,6 +57,11 @@ def size(value_bytes: float) -> str:
     return scaled(value_bytes, "B")
 
 
+def whole(value: int) -> str:
+    """An exact integer in full: ``1,073,741,824``."""
+    return f"{value:,}"
+
+
 def counted(number: int, noun: str) -> str:
     """A number with its noun: ``1 case``, ``2 cases``, ``2 processes``."""
     return f"{number} {noun if number == 1 else noun + ('es' if noun.endswith('s') else 's')}"

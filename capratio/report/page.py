@@ -32,15 +32,11 @@ if TYPE_CHECKING:
     from capratio.scaling.verdict import Verdict
 
 LARGEST_PAGE_BYTES = 1_500_000
-_KINDS = (
-    ("exact", "Exact laws", "Closed forms, matched point by point, to the integer; the clock has no part in them."),
-    (
-        "fitted",
-        "Fitted laws",
-        "An exponent or ratio with its 95 % interval over processes. A law holds when the whole interval lies inside "
-        "the promise ± margin (shaded), is broken when it lies outside, and is undecided otherwise.",
-    ),
+_FITTED_WORDS = (
+    "An exponent or ratio with its 95 % interval over processes. A law holds when the whole interval lies inside the "
+    "promise ± margin (shaded), is broken when it lies outside, and is undecided otherwise."
 )
+_EXACT_WORDS = "Closed forms, matched point by point, to the integer; the clock has no part in them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +98,8 @@ def render_page(
         lead=lead_sentence(run, evidence.frame),
         torn=run.torn,
         headline=verdict_headline(verdicts),
-        kinds=_KINDS,
+        fitted_words=_FITTED_WORDS,
+        exact_words=_EXACT_WORDS,
         verdicts=verdict_table(verdicts),
         figures=figures,
         columns=COLUMNS,

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Iterable
 
-from capratio.units import scaled, significant
+from capratio.units import scaled, significant, whole
 
 NOTHING = "\u2013"
-_THIN = "\u202f"
 _PREFIXES = {"n": 1e-9, "µ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
 
@@ -21,8 +20,8 @@ def quantity(value: float | None, unit: str = "", digits: int = 3) -> str:
 
 
 def integer(value: int | None) -> str:
-    """An exact integer in full, with thin spaces between thousands, or a dash where there is none."""
-    return NOTHING if value is None else f"{value:,}".replace(",", _THIN)
+    """An exact integer in full, with commas between thousands, or a dash where there is none."""
+    return NOTHING if value is None else whole(value)
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -32,6 +31,8 @@ def number(value: float | None, digits: int = 3) -> str:
     if float(value).is_integer() and abs(value) < 1e15:
         return integer(int(value))
     text = significant(value, digits)
+    if abs(value) >= 1000:
+        return whole(int(text))
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from capratio.report.quantities import NOTHING, measured, number
+from capratio.units import counted
 
 if TYPE_CHECKING:
     from capratio.records.record import Record
@@ -63,7 +64,7 @@ def verdict_headline(verdicts: "Sequence[Verdict]") -> str:
     count = {status: sum(verdict.status == status for verdict in verdicts) for status in STATUS_WORDS}
     if not verdicts:
         return "No law was tested: no case of this run serves a claim."
-    tested = f"{len(verdicts)} law{'' if len(verdicts) == 1 else 's'}"
+    tested = counted(len(verdicts), "law")
     are = {status: "is" if number == 1 else "are" for status, number in count.items()}
     return (
         f"Of {tested} tested, {count['holds']} hold{'s' if count['holds'] == 1 else ''}, "

@@ -48,7 +48,7 @@ def test_a_fitted_estimate_has_its_interval_and_the_promise_its_margin(verdict_m
 def test_an_exact_law_has_integers_and_no_bar(verdict_maker: Callable[..., Verdict]) -> None:
     (row,) = verdict_table([verdict_maker(kind="exact", estimate=133955584.0, expected=133955584.0, margin=None)])
 
-    assert "133\u202f955\u202f584" == row.estimate == row.expected
+    assert "133,955,584" == row.estimate == row.expected
     assert row.bar is None
 
 

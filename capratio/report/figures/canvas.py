@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from capratio.report.palette import INK, MUTED, PAGE, RULE, Look
 from capratio.report.quantities import axis_scale, scale
+from capratio.units import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,7 +224,7 @@ def _prefixed(value: float, unit: str) -> str:
 
 
 def _tick(value: float) -> str:
-    return f"{value:,.0f}".replace(",", "\u202f") if value >= 100 else f"{value:.2g}"
+    return whole(round(value)) if value >= 100 else f"{value:.2g}"
 
 
 def _log_ticks(axis: "mpl.axis.Axis", positive: Sequence[float], base: int) -> None:

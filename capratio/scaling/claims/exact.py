@@ -11,7 +11,7 @@ from capratio.records.record import Exact, Point, Record
 from capratio.scaling.claims.claim import Claim, Evidence
 from capratio.scaling.groups import grouped, names
 from capratio.scaling.verdict import FitPoint, Kind, Verdict
-from capratio.units import counted
+from capratio.units import counted, whole
 
 Number = int | Fraction
 
@@ -144,4 +144,4 @@ def _plain(value: Number) -> float:
 
 
 def _shown(value: Number) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{float(value):.12g}"
+    return whole(value) if isinstance(value, int) else f"{float(value):.12g}"

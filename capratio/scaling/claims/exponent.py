@@ -8,7 +8,7 @@ from capratio.scaling.local_slopes import local_slopes
 from capratio.scaling.margins import Margins
 from capratio.scaling.power_law import PowerFit
 from capratio.scaling.verdict import FitPoint, Status
-from capratio.units import scaled
+from capratio.units import scaled, whole
 
 # c0, a and b have to leave a degree of freedom, or what is shown as a fit is none.
 LEAST_SIZES_SHOWN = 4
@@ -26,7 +26,7 @@ class Abscissa:
         """One size in words."""
         if self.unit:
             return scaled(value, self.unit)
-        return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
+        return whole(int(value)) if float(value).is_integer() else f"{value:g}"
 
     def span(self, values: Sequence[float]) -> str:
         """A range of sizes in words; empty without any."""
