@@ -13,6 +13,7 @@ from capratio.records.summary import summarise
 from capratio.report.figures import capacity, efficiency, flop_classes, latency, memory, roofline, routing, warm
 from capratio.report.figures.canvas import paper
 from capratio.report.figures.evidence import Evidence, FigurePlan
+from capratio.report.figures.routing import apart
 from capratio.report.figures.table import FIGURES
 from capratio.report.frame import tidy
 from capratio.report.svg import inline_svg
@@ -167,3 +168,9 @@ def test_the_frame_of_a_figure_is_not_changed_by_drawing(evidence: Evidence) -> 
 
     pd.testing.assert_frame_equal(before, evidence.frame)
     assert np.isfinite(before["latency_s"]).all()
+
+
+def test_labels_that_would_lie_on_each_other_stand_apart() -> None:
+    placed = apart({"uniform": 1.0, "measured": 0.99, "zipf": 0.7, "single": 0.0}, 0.08)
+
+    assert placed == pytest.approx({"uniform": 1.0, "measured": 0.92, "zipf": 0.7, "single": 0.0})

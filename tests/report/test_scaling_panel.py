@@ -91,7 +91,7 @@ def test_an_exponent_has_two_panels_and_a_flat_law_one(
     assert drawing is not None
     shown = [ax for ax in drawing.figure.axes if ax.get_visible()]
     assert 3 == len(shown)
-    assert ["depth k"] * 3 == [ax.get_xlabel() for ax in shown]
+    assert ["depth k (gating bits)"] * 3 == [ax.get_xlabel() for ax in shown]
     assert "local slope" == shown[1].get_ylabel()
 
 

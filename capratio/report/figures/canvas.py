@@ -173,7 +173,8 @@ def log_axis(ax: "Axes", which: str, label: str, unit: str, values: Sequence[flo
         named = f"{label} ({scaled})"
         axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value / factor)))
     (ax.set_xlabel if which == "x" else ax.set_ylabel)(named)
-    _log_ticks(axis, positive, 2 if binary else 10)
+    # Sizes in bytes are long words, which stand beside each other on an abscissa.
+    _log_ticks(axis, positive, 2 if binary else 10, 4 if binary and which == "x" else 6)
 
 
 def linear_axis(ax: "Axes", which: str, label: str, unit: str, values: Sequence[float]) -> None:
@@ -227,9 +228,9 @@ def _tick(value: float) -> str:
     return whole(round(value)) if value >= 100 else f"{value:.2g}"
 
 
-def _log_ticks(axis: "mpl.axis.Axis", positive: Sequence[float], base: int) -> None:
+def _log_ticks(axis: "mpl.axis.Axis", positive: Sequence[float], base: int, most: int) -> None:
     span = np.log(max(positive) / min(positive)) / np.log(base) if positive else 0.0
     # Under two decades powers of ten alone would leave an axis with one tick.
     subs = (1.0,) if base == 2 or span >= 2 else (1.0, 2.0, 5.0) if span > 0.8 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
-    axis.set_major_locator(LogLocator(base=base, subs=subs, numticks=6))
+    axis.set_major_locator(LogLocator(base=base, subs=subs, numticks=most))
     axis.set_minor_locator(NullLocator())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _CURVES = {
     "read_curve": ("read", "solid", 0, (0, 5)),
     "copy_curve": ("copy", (0.0, (5.0, 2.0)), 0, (0, -12)),
-    "random_row_curve": ("random rows", (0.0, (1.0, 1.5)), -1, (5, -9)),
+    "random_row_curve": ("random rows", (0.0, (1.0, 1.5)), -4, (-36, -14)),
 }
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # At most so many batch sizes are drawn, spread over those measured; more lines would lie on each other.
 _BATCHES = 4
 _MARKERS = ("o", "s", "^", "D", "v", "P")
+# A line of text on the ordinate from 0 to 1.
+_LINE = 0.08
 
 
 def select(evidence: Evidence) -> "pd.DataFrame":
@@ -118,18 +120,29 @@ def _batches(ax: "Axes", rows: "pd.DataFrame", layer: str, evidence: Evidence) -
     log_axis(ax, "y", what, "", [*rows["visited_leaves"], *rows["expected_leaves"]])
 
 
+def apart(heights: dict[str, float], least: float) -> dict[str, float]:
+    """Heights of labels, each at least ``least`` under the one above it."""
+    placed: dict[str, float] = {}
+    above = float("inf")
+    for name, height in sorted(heights.items(), key=lambda item: -item[1]):
+        above = min(height, above - least)
+        placed[name] = above
+    return placed
+
+
 def _routings(ax: "Axes", rows: "pd.DataFrame") -> None:
     tokens = rows[rows["routing"] != "measured"]["tokens"].value_counts().sort_index().idxmax()
     part = rows[rows["tokens"] == tokens].assign(share=lambda r: r["visited_leaves"] / r["expected_leaves"])
+    ends: dict[str, tuple[float, float]] = {}
     for marker, (name, line) in zip(_MARKERS, part.groupby("routing"), strict=False):
         sns.lineplot(
             data=line, x="depth", y="share", ax=ax, color=INK.light, marker=marker, markerfacecolor=PAGE.light,
             markeredgecolor=INK.light, markeredgewidth=1.0, linewidth=1.0, estimator=None, errorbar=None,
         )  # fmt: skip
         end = line.sort_values("depth").iloc[-1]
-        ax.annotate(
-            str(name), (end["depth"], end["share"]), xytext=(6, 0), textcoords="offset points", va="center", size=9
-        )
+        ends[str(name)] = (float(end["depth"]), float(end["share"]))
+    for name, height in apart({name: share for name, (_, share) in ends.items()}, _LINE).items():
+        ax.annotate(name, (ends[name][0], height), xytext=(6, 0), textcoords="offset points", va="center", size=9)
     ax.axhline(1.0, color=MUTED.light, linestyle=(0.0, (1.0, 1.8)), linewidth=1.6)
     ax.margins(x=0.2)
     ax.set_title(f"routings, N = {tokens}")

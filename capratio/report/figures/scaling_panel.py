@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from capratio.report.figures.canvas import linear_axis, log_axis, panels, paper
+from capratio.report.figures.canvas import depth_axis, linear_axis, log_axis, panels, paper
 from capratio.report.figures.evidence import Drawing, Evidence
 from capratio.report.palette import INK, MUTED, RULE, Tone
 
@@ -28,10 +28,11 @@ class LawAxes:
     flat: bool = False
 
 
+DEPTH = "depth k"
 # The fitted claims that have a picture, in the order of the panels.
 LAWS = {
-    "path-latency-over-depth": LawAxes("depth k", "overhead latency", "s"),
-    "collapsed-latency-flat-over-depth": LawAxes("depth k", "latency(k) / latency(0)", "", flat=True),
+    "path-latency-over-depth": LawAxes(DEPTH, "overhead latency", "s"),
+    "collapsed-latency-flat-over-depth": LawAxes(DEPTH, "latency(k) / latency(0)", "", flat=True),
     "path-latency-over-in-features": LawAxes("in_features p", "overhead latency", "s"),
     "path-latency-over-out-features": LawAxes("out_features q", "overhead latency", "s"),
     "path-latency-over-overhead-flop": LawAxes("overhead FLOP", "overhead latency", "s"),
@@ -114,11 +115,10 @@ def _points_and_fit(ax: "Axes", verdict: "Verdict", tone: Tone) -> None:
         ax.plot(at, fitted_curve(fitted, verdict.estimate, at), color=tone.light, linewidth=1.3)
     _bars(ax, points, tone)
     ax.set_title(_title(verdict))
+    _abscissa(ax, law, points)
     if _spans_decades(points):
-        log_axis(ax, "x", law.x, "", list(points["x"]))
         log_axis(ax, "y", law.y, law.unit, list(points["y"]))
     else:
-        linear_axis(ax, "x", law.x, "", list(points["x"]))
         linear_axis(ax, "y", law.y, law.unit, list(points["y"]))
         ax.set_ylim(bottom=min(0.0, float(points["low"].min())))
 
@@ -134,10 +134,7 @@ def _slopes(ax: "Axes", verdict: "Verdict", tone: Tone) -> None:
         ax.set_ylim(max(min(seen), verdict.expected - 1.5) - 0.1, min(max(seen), verdict.expected + 1.5) + 0.1)
     ax.plot(slopes["x"], slopes["slope"], color=tone.light, marker="o", markersize=4, linewidth=1.0)
     linear_axis(ax, "y", "local slope", "", [1.0])
-    if _spans_decades(points):
-        log_axis(ax, "x", LAWS[verdict.claim].x, "", list(points["x"]))
-    else:
-        linear_axis(ax, "x", LAWS[verdict.claim].x, "", list(points["x"]))
+    _abscissa(ax, LAWS[verdict.claim], points)
 
 
 def _flat(ax: "Axes", verdict: "Verdict", tone: Tone) -> None:
@@ -146,15 +143,25 @@ def _flat(ax: "Axes", verdict: "Verdict", tone: Tone) -> None:
         low, high = verdict.expected - verdict.margin, verdict.expected + verdict.margin
         ax.axhspan(low, high, color=RULE.light, linewidth=0)
         ax.axhline(verdict.expected, color=MUTED.light, linewidth=1.0)
-        ax.set_ylim(min(low - verdict.margin, points["low"].min()), max(high + verdict.margin, points["high"].max()))
+        edge = verdict.margin / 2
+        ax.set_ylim(min(low - edge, points["low"].min() - edge), max(high + edge, points["high"].max() + edge))
     _bars(ax, points, tone)
     ax.set_title(_title(verdict))
-    ax.set_xlabel(law.x)
+    _abscissa(ax, law, points)
     ax.set_ylabel(law.y)
 
 
+def _abscissa(ax: "Axes", law: LawAxes, points: pd.DataFrame) -> None:
+    if law.x == DEPTH:
+        depth_axis(ax)
+    elif _spans_decades(points):
+        log_axis(ax, "x", law.x, "", list(points["x"]))
+    else:
+        linear_axis(ax, "x", law.x, "", list(points["x"]))
+
+
 def _title(verdict: "Verdict") -> str:
-    return fill(f"{verdict.status}: {verdict.title} ({verdict.group})", 46)
+    return fill(f"{verdict.status}: {verdict.title} ({verdict.group})", 38)
 
 
 def _spans_decades(points: pd.DataFrame) -> bool:
