@@ -54,7 +54,8 @@ def draw(evidence: Evidence) -> Drawing | None:
         for name, part in measured.groupby("curve", sort=False):
             label, style, end, shift = _CURVES[str(name)]
             left.plot(part["footprint_bytes"], part["bytes_per_s"], color=INK.light, linestyle=style, linewidth=1.2)
-            _label(left, label, (part["footprint_bytes"].iloc[end], part["bytes_per_s"].iloc[end]), shift, "left")
+            point = part.iloc[max(end, -len(part))]
+            _label(left, label, (point["footprint_bytes"], point["bytes_per_s"]), shift, "left")
         left.margins(y=0.12)
         draw_series(left, rows, "compulsory_bytes", "bytes_per_s", looks, line=False)
         left.set_title("compulsory bytes a second")
