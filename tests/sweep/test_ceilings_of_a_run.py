@@ -6,25 +6,11 @@ from pathlib import Path
 import pytest
 
 from capratio.cost.roofline import Ceilings
-from capratio.records.record import Exact, Point, Record, Timing
+from capratio.records.record import Exact, Record, Timing
 from capratio.sweep.ceilings import RunCeilings, above_roof, with_limit
+from tests.sweep import points
 
-POINT = Point(
-    layer="dense",
-    form="path",
-    in_features=10,
-    out_features=10,
-    depth=0,
-    tokens=1,
-    dtype="float32",
-    device="cpu",
-    pass_="forward",
-    cache="cold",
-    input="gaussian",
-    routing="measured",
-    backend="reference",
-    threads=1,
-)
+POINT = replace(points.POINT, layer="dense", in_features=10, out_features=10, depth=0, tokens=1, cache="cold")
 FLOP = {"product": 200, "overhead": 0, "gating": 0, "bias": 0, "padded": 0}
 # 1000 bytes at 1000 bytes a second take one second; 200 FLOP at 2000 a second a tenth of it.
 EXACT = Exact(FLOP, FLOP, FLOP, 0, 100, 100, 100, 100.0, 1000, 1000, (1,), (1.0,), 1.0, 1.0)
