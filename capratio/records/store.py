@@ -1,9 +1,7 @@
-"""A run's folder: one appended line a record, the machine beside them, and a reader that trusts neither."""
+"""A run's folder: one appended line a record, machine and plan beside them, and a reader that trusts none of them."""
 
 import gzip
 import json
-import os
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,18 +11,22 @@ from types import TracebackType
 from typing import IO, Any, TypeVar, cast
 
 from capratio.errors import InputError
-from capratio.records.append_file import AppendFile, is_torn, sync_folder
+from capratio.records.append_file import AppendFile, is_torn
 from capratio.records.codec import decode, encode
 from capratio.records.record import Record
 from capratio.records.strict_json import parse_object
+from capratio.records.whole_file import write_whole
 
 RECORDS = "records.jsonl"
 RECORDS_GZ = "records.jsonl.gz"
 MACHINE = "machine.json"
+PLAN = "plan.json"
 CEILINGS = "ceilings.jsonl"
 
-MEND_LINE = "delete the line, and the same sweep measures what it held again."
-MEND_MACHINE = "restore it from a copy, or measure into a new folder."
+MEND_LINE = "If it was damaged, delete the line, and the same sweep measures what it held again."
+FOREIGN = "It is not a file of capratio, and is left as it is."
+MEND_MACHINE = "If it was damaged, restore it from a copy, or measure into a new folder."
+MEND_PLAN = "If it was damaged, delete it, and the same sweep writes it again."
 
 MAX_LINE_BYTES = 2**26
 """Longest line that is read; a record of a million samples takes a third of it."""
@@ -41,6 +43,7 @@ class Run:
 
     path: the folder. machine: ``machine.json``. records: in the order of writing. ceilings: each measurement of the
     machine's ceilings, oldest first. torn: whether the last record was cut off while it was written, and is left out.
+    planned: case id → replicates that its sweeps were to measure (``plan.json``); None where the run has no such file.
     """
 
     path: Path
@@ -48,6 +51,18 @@ class Run:
     records: tuple[Record, ...]
     ceilings: tuple[dict[str, Any], ...]
     torn: bool
+    planned: dict[str, int] | None
+
+    @property
+    def planned_count(self) -> int:
+        """How many measurements were planned; 0 without a plan."""
+        return sum((self.planned or {}).values())
+
+    @property
+    def planned_done(self) -> int:
+        """How many of the planned measurements have a record, of whatever status; 0 without a plan."""
+        plan = self.planned or {}
+        return sum(record.replicate < plan.get(record.case, 0) for record in self.records)
 
 
 class RecordWriter:
@@ -109,7 +124,8 @@ def read_run(run_dir: Path) -> Run:
     if (run_dir / CEILINGS).is_file():
         # The record whose ceilings were cut off carries its own limit, so that nothing else depends on the lost line.
         ceilings, _ = _read_lines(run_dir / CEILINGS, parse_object)
-    return Run(run_dir, _read_machine(run_dir / MACHINE), tuple(records), tuple(ceilings), torn)
+    machine = _read_object(run_dir / MACHINE, parse_object, MEND_MACHINE)
+    return Run(run_dir, machine, tuple(records), tuple(ceilings), torn, _read_plan(run_dir / PLAN))
 
 
 def write_machine(run_dir: Path, machine: Mapping[str, Any]) -> None:
@@ -117,22 +133,23 @@ def write_machine(run_dir: Path, machine: Mapping[str, Any]) -> None:
 
     Raises InputError for a description without a JSON form, and for a folder that cannot be written.
     """
-    run_dir = Path(run_dir)
-    text = json.dumps(parse_object(_json(machine, MACHINE)), indent=2, sort_keys=True)
-    with _told(run_dir, "written"):
-        run_dir.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{MACHINE}.", dir=run_dir)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(f"{text}\n")
-                file.flush()
-                os.fchmod(file.fileno(), 0o644)
-                os.fsync(file.fileno())
-            os.replace(name, run_dir / MACHINE)
-            sync_folder(run_dir)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+    _write_object(Path(run_dir) / MACHINE, machine)
+
+
+def write_plan(run_dir: Path, planned: Mapping[str, int]) -> None:
+    """Write ``plan.json`` whole or not at all, and make the folder if it is missing.
+
+    A plan that is there already is kept: a case in both has the larger number of replicates.
+
+    Args: planned: case id → replicates to measure, at least 1.
+
+    Raises InputError for a number of replicates that is none, a damaged plan, and a folder that cannot be written.
+    """
+    path = Path(run_dir) / PLAN
+    joined = _read_plan(path) or {}
+    for case, replicates in _check_plan(planned).items():
+        joined[case] = max(replicates, joined.get(case, 0))
+    _write_object(path, joined)
 
 
 def append_ceilings(run_dir: Path, ceilings: Mapping[str, Any]) -> None:
@@ -159,12 +176,35 @@ def _json(value: Mapping[str, Any], name: str) -> str:
         raise InputError(f"what was given for {name} has no JSON form ({error}).") from None
 
 
-def _read_machine(path: Path) -> dict[str, Any]:
+def _write_object(path: Path, value: Mapping[str, Any]) -> None:
+    text = json.dumps(parse_object(_json(value, path.name)), indent=2, sort_keys=True)
+    with _told(path.parent, "written"):
+        write_whole(path, text)
+
+
+def _read_object(path: Path, parse: Callable[[str], Item], mend: str) -> Item:
     with _told(path, "read"):
         if path.stat().st_size > MAX_LINE_BYTES:
-            raise InputError(f"{path} is larger than {MAX_LINE_BYTES} bytes; a machine's description is not.")
+            raise InputError(f"{path} is larger than {MAX_LINE_BYTES} bytes; a file of this name in a run is not.")
         data = path.read_bytes()
-    return _parsed(data, parse_object, str(path), MEND_MACHINE)
+    return _parsed(data, parse, str(path), mend)
+
+
+def _read_plan(path: Path) -> dict[str, int] | None:
+    if not path.is_file():
+        return None
+    return _read_object(path, lambda text: _check_plan(parse_object(text)), MEND_PLAN)
+
+
+def _check_plan(planned: Mapping[str, object]) -> dict[str, int]:
+    checked: dict[str, int] = {}
+    for case, replicates in planned.items():
+        if type(replicates) is not int or replicates < 1:
+            raise InputError(
+                f"the case {case!r} has {replicates!r} replicates planned; it must be an integer of at least 1."
+            )
+        checked[case] = replicates
+    return checked
 
 
 def _read_lines(path: Path, parse: Callable[[str], Item]) -> tuple[list[Item], bool]:
@@ -174,8 +214,23 @@ def _read_lines(path: Path, parse: Callable[[str], Item]) -> tuple[list[Item], b
         for number, line in enumerate(_bounded_lines(file, path), start=1):
             if not line.endswith(b"\n") and is_torn(line, str(path)):
                 return items, True
-            items.append(_parsed(line, parse, f"line {number} of {path}", MEND_LINE))
+            # Advice to delete is for a line of ours that is broken: deleting what a newer capratio or another program
+            # wrote would destroy data.
+            ours = bool(items) or line.startswith(b'{"')
+            mend = (MEND_LINE if ours else FOREIGN) if _is_broken(line) else ""
+            items.append(_parsed(line, parse, f"line {number} of {path}", mend))
     return items, False
+
+
+def _is_broken(line: bytes) -> bool:
+    """Whether a line is not JSON at all."""
+    try:
+        json.loads(line)
+    except RecursionError:
+        return False
+    except ValueError:
+        return True
+    return False
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -208,9 +263,9 @@ def _parsed(data: bytes, parse: Callable[[str], Item], where: str, mend: str) ->
     try:
         return parse(data.decode("utf-8"))
     except UnicodeDecodeError:
-        raise InputError(f"{where} is not UTF-8 text; it was damaged or is not of capratio: {mend}") from None
+        raise InputError(f"{where} cannot be used: it is not UTF-8 text. {mend}".rstrip()) from None
     except InputError as error:
-        raise InputError(f"{where} cannot be used: {error} If it was damaged, {mend}") from None
+        raise InputError(f"{where} cannot be used: {error} {mend}".rstrip()) from None
 
 
 def _check_replicates(path: Path, records: list[Record]) -> None:

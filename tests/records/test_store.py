@@ -14,7 +14,7 @@ import pytest
 from capratio.errors import InputError
 from capratio.records.codec import encode
 from capratio.records.record import Record
-from capratio.records.store import RecordWriter, append_ceilings, read_run, write_machine
+from capratio.records.store import RecordWriter, append_ceilings, read_run, write_machine, write_plan
 
 
 def test_what_is_written_is_read(tmp_path: Path, made: Callable[..., Record]) -> None:
@@ -33,6 +33,7 @@ def test_what_is_written_is_read(tmp_path: Path, made: Callable[..., Record]) ->
     assert ({"spread": 0.1}, {"spread": 0.2}) == run.ceilings
     assert (False, False) == (run.torn, writer.repaired)
     assert tmp_path / "run" == run.path
+    assert run.planned is None
 
 
 def test_every_cut_of_the_last_line_is_recognised_and_cut_off(run_dir: Path, made: Callable[..., Record]) -> None:
@@ -92,8 +93,38 @@ def test_a_torn_line_in_the_middle_is_damage_and_is_named(run_dir: Path) -> None
     lines = path.read_text().splitlines()
     path.write_text(f"{lines[0][:50]}\n{lines[1]}\n")
 
-    with pytest.raises(InputError, match=r"line 1 of .*records\.jsonl cannot be used"):
+    with pytest.raises(
+        InputError, match=r"line 1 of .*records\.jsonl cannot be used: .* delete the line, and the same"
+    ):
         read_run(run_dir)
+
+
+@pytest.mark.parametrize("line", [b"\0\0\0", b'{"case": "\xff"}', b"hello,world"])
+def test_a_broken_line_after_a_record_may_be_deleted(run_dir: Path, line: bytes) -> None:
+    path = run_dir / "records.jsonl"
+    path.write_bytes(path.read_bytes() + line + b"\n")
+
+    with pytest.raises(InputError, match=r"line 3 of .* If it was damaged, delete the line"):
+        read_run(run_dir)
+
+
+@pytest.mark.parametrize("text", ["hello,world\n1,2\n", "caf\xe9\n", '{\n  "a": 1\n}\n'])
+def test_a_file_that_is_not_of_capratio_is_left_as_it_is(run_dir: Path, text: str) -> None:
+    (run_dir / "records.jsonl").write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(InputError, match=r"line 1 of .* It is not a file of capratio, and is left as it is\.$"):
+        read_run(run_dir)
+
+
+@pytest.mark.parametrize("line", ['{"schema": 99}', '{"a": 1}', "[1]", '{"a": NaN}'])
+def test_nobody_is_told_to_delete_a_line_that_is_json(run_dir: Path, line: str) -> None:
+    with (run_dir / "records.jsonl").open("a") as file:
+        file.write(f"{line}\n")
+
+    with pytest.raises(InputError, match="line 3 of") as caught:
+        read_run(run_dir)
+
+    assert "delete the line" not in str(caught.value)
 
 
 KILLED = """
@@ -246,6 +277,12 @@ def test_torn_ceilings_are_left_out_and_repaired(run_dir: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(run_dir: Path) -> None:
-    for write in (RecordWriter, lambda path: write_machine(path, {}), lambda path: append_ceilings(path, {})):
+    writers: tuple[Callable[[Path], object], ...] = (
+        RecordWriter,
+        lambda path: write_machine(path, {}),
+        lambda path: write_plan(path, {"a": 1}),
+        lambda path: append_ceilings(path, {}),
+    )
+    for write in writers:
         with pytest.raises(InputError, match="cannot be written"):
             write(run_dir / "machine.json" / "run")
