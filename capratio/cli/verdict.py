@@ -10,7 +10,9 @@ UNDECIDED = 3
 
 @click.command(short_help="Hold a run against its laws; exit 1 if one is broken.")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--strict", is_flag=True, help="Exit 3 when a law is undecided and none is broken.")
+@click.option(
+    "--strict", is_flag=True, help="Exit 3 when none is broken, but a law is undecided or the run is unfinished."
+)
 def verdict(run: Path, strict: bool) -> int:
     """Hold the records of RUN against the laws that its cases claim; exit 1 if one is broken.
 
@@ -21,6 +23,7 @@ def verdict(run: Path, strict: bool) -> int:
     """
     from capratio.display import text_table
     from capratio.records.store import read_run
+    from capratio.report.lead import unfinished
     from capratio.report.tables import failed_table, verdict_headline, verdict_table
     from capratio.scaling.judge import judge
     from capratio.units import counted
@@ -38,8 +41,11 @@ def verdict(run: Path, strict: bool) -> int:
     for failed in failed_table(read.records):
         click.echo(f"{failed.case}: {failed.status} in {counted(failed.replicates, 'replicate')}: {failed.reason}")
     click.echo(verdict_headline(verdicts))
+    missing = unfinished(read)
+    if missing:
+        click.echo(missing)
     statuses = {each.status for each in verdicts}
     if "broken" in statuses:
         return BROKEN
-    # A run that tests no law has shown nothing, which strict must not take for a yes.
-    return UNDECIDED if strict and statuses != {"holds"} else 0
+    # A run without laws has shown nothing and an unfinished one not all; strict takes neither for a yes.
+    return UNDECIDED if strict and (missing or statuses != {"holds"}) else 0

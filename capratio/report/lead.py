@@ -1,9 +1,10 @@
-"""The page's title and its first sentence: what was measured, where, when."""
+"""The page's title and its first sentences: what was measured, where, when, and what is still missing."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from capratio.cost.spec import LAYERS
+from capratio.units import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,17 @@ def lead_sentence(run: "Run", frame: "pd.DataFrame") -> str:
         f"{_listed(_words(frame, 'dtype'))} on {_listed(_words(frame, 'input'))} input, {processes} processes a case, "
         f"on {when}."
     )
+
+
+def unfinished(run: "Run") -> str:
+    """What the run still lacks, in one or two sentences; empty where nothing is known to be missing."""
+    said = []
+    if run.torn:
+        said.append("The last line of the records is torn: one measurement was cut off and is missing here.")
+    if run.planned_done < run.planned_count:
+        planned = f"{whole(run.planned_done)} of {whole(run.planned_count)} planned measurements"
+        said.append(f"{planned} are there; the same sweep goes on.")
+    return " ".join(said)
 
 
 def _words(frame: "pd.DataFrame", name: str) -> list[str]:

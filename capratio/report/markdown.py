@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from capratio.report.lead import headline_title, lead_sentence
+from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.method import METHOD
 from capratio.report.summary_table import COLUMNS, cells, summary_rows
 from capratio.report.tables import failed_table, machine_table, verdict_headline, verdict_table
@@ -25,6 +25,7 @@ def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFram
     parts = [
         f"# {_text(headline_title(run.machine))}",
         _text(lead_sentence(run, frame)),
+        *([f"**{_text(missing)}**"] if (missing := unfinished(run)) else []),
         "## Verdicts",
         verdict_headline(verdicts),
         _table(

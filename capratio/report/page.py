@@ -18,7 +18,7 @@ from capratio.records.summary import summarise
 from capratio.report.figures.evidence import Evidence, FigurePlan
 from capratio.report.figures.table import FIGURES
 from capratio.report.frame import tidy
-from capratio.report.lead import headline_title, lead_sentence
+from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.markdown import markdown_page
 from capratio.report.method import METHOD
 from capratio.report.palette import TONES
@@ -96,7 +96,7 @@ def render_page(
     return environment.get_template("page.html.j2").render(
         title=headline_title(run.machine),
         lead=lead_sentence(run, evidence.frame),
-        torn=run.torn,
+        unfinished=unfinished(run),
         headline=verdict_headline(verdicts),
         fitted_words=_FITTED_WORDS,
         exact_words=_EXACT_WORDS,
@@ -110,6 +110,7 @@ def render_page(
         method=METHOD,
         command=command,
         has_ceilings=bool(run.ceilings),
+        has_plan=run.planned is not None,
         version=capratio.__version__,
         summary_json=Markup(summary_json(rows)),
         style=Markup(_style()),
@@ -156,11 +157,18 @@ def _write(run: "Run", verdicts: "tuple[Verdict, ...]", out_dir: Path, command: 
     # A published folder that is reported again in place keeps its only copy of the samples untouched.
     if not inside or (out_dir / "records.jsonl").exists():
         write_compact(run.records, files.records_gz)
-    for name in ("machine.json", "ceilings.jsonl"):
-        source = run.path / name
-        if source.exists() and not inside:
-            shutil.copyfile(source, out_dir / name)
+    if not inside:
+        _copy_beside(run.path, out_dir)
     return files
+
+
+def _copy_beside(run_dir: Path, out_dir: Path) -> None:
+    for name in ("machine.json", "ceilings.jsonl", "plan.json"):
+        if (run_dir / name).exists():
+            shutil.copyfile(run_dir / name, out_dir / name)
+        else:
+            # What an earlier report left here speaks of another run.
+            (out_dir / name).unlink(missing_ok=True)
 
 
 def _style() -> str:

@@ -33,6 +33,11 @@ def verdict(status: str) -> SimpleNamespace:
     )
 
 
+def run_of(torn: bool = False, done: int = 0, planned: int = 0) -> SimpleNamespace:
+    """A run without records of which so much is there."""
+    return SimpleNamespace(records=(), machine={}, torn=torn, planned_done=done, planned_count=planned)
+
+
 @pytest.mark.parametrize(
     "statuses, strict, code",
     [
@@ -49,7 +54,7 @@ def verdict(status: str) -> SimpleNamespace:
 def test_a_broken_law_is_1_and_an_undecided_one_3_under_strict(
     statuses: list[str], strict: bool, code: int, stand_in: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stand_in("capratio.records.store", read_run=lambda path: SimpleNamespace(records=(), machine={}))
+    stand_in("capratio.records.store", read_run=lambda path: run_of())
     stand_in("capratio.scaling.judge", judge=lambda records, machine: [verdict(status) for status in statuses])
 
     assert code == run(["verdict", "run", *(["--strict"] if strict else [])])
@@ -57,3 +62,37 @@ def test_a_broken_law_is_1_and_an_undecided_one_3_under_strict(
     shown = capsys.readouterr().out
     assert len(statuses) == shown.count("1.02")
     assert ("undecided" in statuses) == ("It needs depths up to 14." in shown)
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ({"torn": True}, "The last line of the records is torn"),
+        ({"done": 3, "planned": 1200}, "3 of 1,200 planned measurements are there; the same sweep goes on."),
+    ],
+)
+@pytest.mark.parametrize("strict, status, code", [(True, "holds", 3), (False, "holds", 0), (True, "broken", 1)])
+def test_an_unfinished_run_says_so_and_is_not_whole_under_strict(
+    given: dict[str, int],
+    said: str,
+    strict: bool,
+    status: str,
+    code: int,
+    stand_in: Stand,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stand_in("capratio.records.store", read_run=lambda path: run_of(**given))
+    stand_in("capratio.scaling.judge", judge=lambda records, machine: [verdict(status)])
+
+    assert code == run(["verdict", "run", *(["--strict"] if strict else [])])
+
+    assert said in capsys.readouterr().out
+
+
+def test_a_finished_run_says_nothing_of_its_plan(stand_in: Stand, capsys: pytest.CaptureFixture[str]) -> None:
+    stand_in("capratio.records.store", read_run=lambda path: run_of(done=4, planned=4))
+    stand_in("capratio.scaling.judge", judge=lambda records, machine: [verdict("holds")])
+
+    assert 0 == run(["verdict", "run", "--strict"])
+
+    assert "planned" not in capsys.readouterr().out

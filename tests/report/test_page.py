@@ -12,7 +12,7 @@ import pytest
 
 from capratio.errors import InputError
 from capratio.records.record import Record
-from capratio.records.store import read_run
+from capratio.records.store import read_run, write_plan
 from capratio.report.figures.table import FIGURES
 from capratio.report.page import LARGEST_PAGE_BYTES, ReportFiles, write_report
 
@@ -57,7 +57,7 @@ def test_the_page_is_smaller_than_its_limit(written: ReportFiles) -> None:
 def test_nothing_is_fetched_from_elsewhere(page: str) -> None:
     seen = _Seen(page)
 
-    beside = {"records.jsonl.gz", "machine.json", "ceilings.jsonl", "index.md"}
+    beside = {"records.jsonl.gz", "machine.json", "ceilings.jsonl", "plan.json", "index.md"}
     assert all(address.startswith("#") or address in beside for address in seen.addresses)
     assert not {"link", "img", "iframe", "object"} & set(seen.tags)
     assert re.search(r"url\((?!#)", page) is None
@@ -144,6 +144,37 @@ def test_the_published_folder_can_be_reported_again(
 
     assert len(records) == len(read_run(folder).records)
     assert written.index_html.read_bytes() == again.index_html.read_bytes()
+
+
+def test_an_unfinished_run_is_named_at_the_top_and_its_plan_lies_beside_the_page(
+    tmp_path: Path, record_maker: Callable[..., Record], run_writer: Callable[..., Path]
+) -> None:
+    records = [record_maker(depth=k) for k in range(3)]
+    run = run_writer(tmp_path / "run", records)
+    write_plan(run, {record.case: 2 for record in records})
+
+    files = write_report(run, tmp_path / "out", COMMAND)
+    again = write_report(tmp_path / "out", tmp_path / "again", COMMAND)
+
+    said = "3 of 6 planned measurements are there; the same sweep goes on."
+    page, text = files.index_html.read_text(encoding="utf-8"), files.markdown.read_text(encoding="utf-8")
+    assert said in page.split("<nav")[0]
+    assert said in text.split("## Verdicts")[0]
+    assert read_run(run).planned == read_run(tmp_path / "out").planned
+    assert files.index_html.read_bytes() == again.index_html.read_bytes()
+
+
+def test_a_plan_of_another_run_does_not_stay_beside_a_page(
+    tmp_path: Path, record_maker: Callable[..., Record], run_writer: Callable[..., Path]
+) -> None:
+    planned, older = (run_writer(tmp_path / name, [record_maker(), record_maker(depth=2)]) for name in "ab")
+    write_plan(planned, {"a": 1})
+    write_report(planned, tmp_path / "out", COMMAND)
+
+    files = write_report(older, tmp_path / "out", COMMAND)
+
+    assert read_run(tmp_path / "out").planned is None
+    assert "planned measurements" not in files.index_html.read_text(encoding="utf-8")
 
 
 def test_a_report_may_be_written_into_its_own_run(
