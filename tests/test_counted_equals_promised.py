@@ -5,12 +5,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capratio.cost import executed_flop, executed_routing
+from capratio.cost import closed_form, executed_flop, executed_routing
 from capratio.cost.executed import has_orders
 from capratio.cost.operation import OperationCost
 from capratio.cost.spec import FORMS, GATES_OF, ORDERS, PASSES, LayerSpec
+from capratio.layers.collapsed_tree_bias_linear import CollapsedTreeBiasLinear
+from capratio.layers.collapsed_tree_linear import CollapsedTreeLinear
 from capratio.layers.gated_layer import GatedLayer
+from capratio.layers.hyperplane_gate import HyperplaneGate
 from capratio.layers.table import LAYER_CLASSES, build
+from capratio.layers.tree_bias_linear import TreeBiasLinear
+from capratio.layers.tree_gated_linear import TreeGatedLinear
 from capratio.measure.flop_counter import count_operations
 
 TOKENS = (0, 1, 2, 7)
@@ -118,6 +123,50 @@ def test_an_order_that_is_not_the_one_that_runs_is_caught() -> None:
 
     assert executed_flop(spec, layer.visited(x), "forward", "nodes") == counted.flop
     assert executed_flop(spec, layer.visited(x), "forward", "leaves") != counted.flop
+
+
+@pytest.mark.parametrize("cls", [TreeGatedLinear, CollapsedTreeLinear, TreeBiasLinear, CollapsedTreeBiasLinear])
+def test_a_gate_that_reads_another_width_costs_its_own_width(cls: type[GatedLayer]) -> None:
+    layer = cls(13, 7, 4, gate=HyperplaneGate(9, 4), init="random")
+    generator = torch.Generator().manual_seed(1)
+    x, h = torch.randn(3, 13, generator=generator), torch.randn(3, 9, generator=generator)
+
+    counted = count_operations(lambda: layer(x, gate_input=h), strict=True).cost
+
+    # 4 hyperplanes of 9 features, on 3 tokens.
+    assert 3 * 2 * 4 * 9 == counted.flop.gating
+    order = layer.order_for(3) if isinstance(layer, TreeGatedLinear) else None
+    assert executed_flop(layer.spec, layer.visited(x, h), "forward", order) == counted.flop
+    assert closed_form(layer.spec).parameters == sum(parameter.numel() for parameter in layer.parameters())
+
+
+@pytest.mark.parametrize("layer, form, gate", [kind for kind in KINDS if kind[0] != "dense"])
+def test_a_batch_reads_its_visited_nodes_and_no_others(layer: str, form: str, gate: str) -> None:
+    made = build(LayerSpec(layer, 5, 3, 3, form, gate=gate), init="random")
+    x = torch.randn(2, 5, generator=torch.Generator().manual_seed(2))
+    x.requires_grad_()
+    made(x).sum().backward()
+    table = made.table if layer == "tree-bias" else made.weight
+    assert isinstance(table, torch.nn.Parameter)
+    assert table.grad is not None
+    read = table.grad.abs().sum(-1) > 0 if layer != "tree-shared" else table.grad.abs().sum((-1, -2)) > 0
+    expected = made(x.detach())
+
+    with torch.no_grad():
+        table[~read] = torch.nan
+
+    assert torch.equal(expected, made(x.detach()))
+    assert made.visited(x.detach()).levels[-1 if form == "collapsed" else slice(None)] == (
+        int(read.sum()) if form == "collapsed" else _read_levels(read)
+    )
+
+
+def _read_levels(read: torch.Tensor) -> tuple[int, ...]:
+    """Nodes that were read, level by level, from a mask over the nodes in level order, or over units and nodes."""
+    nodes = read.shape[-1]
+    return tuple(
+        int(read[..., 2**level - 1 : 2 ** (level + 1) - 1].sum()) for level in range((nodes + 1).bit_length() - 1)
+    )
 
 
 def test_both_forms_are_in_the_table() -> None:

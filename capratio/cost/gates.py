@@ -8,11 +8,10 @@ from capratio.cost.spec import LayerSpec
 
 
 def gate_parameters(spec: LayerSpec) -> int:
-    """Learned elements: k hyperplanes of p, or k thresholds for each of p units; signs have none.
-
-    The gate is taken to read p features, as it does unless a layer is given a gate input of another width.
-    """
-    return 0 if spec.gate == "signs" else spec.depth * spec.in_features
+    """Learned elements: k hyperplanes of h features, or k thresholds for each of p units; signs have none."""
+    return {"signs": 0, "hyperplanes": spec.depth * spec.gate_width, "thresholds": spec.depth * spec.in_features}[
+        spec.gate
+    ]
 
 
 def gate_index_bytes(spec: LayerSpec) -> int:
@@ -26,10 +25,10 @@ def gate_index_bytes(spec: LayerSpec) -> int:
 def gate_cost(spec: LayerSpec, tokens: int) -> OperationCost:
     """FLOP and routing of a gate; it has no gradient, so every pass costs the same.
 
-    A compare for each bit: N k, or N p k where bits are the unit's own. Hyperplanes: 2Nkp gating FLOP before them.
+    A compare for each bit: N k, or N p k where bits are the unit's own. Hyperplanes: 2Nkh gating FLOP before them.
     """
     if spec.gate == "hyperplanes":
         # Only FLOP and routing are taken, which do not depend on the bytes of an element.
-        bits = hyperplane_bits(tokens, spec.in_features, spec.depth, itemsize=1)
+        bits = hyperplane_bits(tokens, spec.gate_width, spec.depth, itemsize=1)
         return OperationCost(bits.flop, bits.routing_operations)
     return OperationCost(Flop(), tokens * spec.trees * spec.depth)

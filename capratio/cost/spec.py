@@ -27,7 +27,8 @@ class LayerSpec:
 
     layer: an id of ``LAYERS``. form: ``path`` (all nodes stored) or ``collapsed`` (path sums stored for each leaf);
     a dense layer has the form ``path`` and depth 0. in_features p, out_features q, depth k: counts.
-    gate: ``signs``, ``hyperplanes`` (shared bits only) or ``thresholds`` (own bits only).
+    gate: ``signs``, ``hyperplanes`` (shared bits only) or ``thresholds`` (own bits only). gate_features h: of the
+    tensor that the gate reads; 0 for the layer's own input, p.
 
     Raises InputError for a size or an option outside these.
     """
@@ -39,14 +40,16 @@ class LayerSpec:
     form: str = "path"
     bias: bool = True
     gate: str = "signs"
+    gate_features: int = 0
 
     def __post_init__(self) -> None:
         _one_of("layer", self.layer, LAYERS)
         _one_of("form", self.form, FORMS)
         _one_of("gate", self.gate, GATES)
-        for name in ("in_features", "out_features", "depth"):
-            if not isinstance(getattr(self, name), int):
-                raise InputError(f"{name}={getattr(self, name)!r} was given; it must be an integer.")
+        for name in ("in_features", "out_features", "depth", "gate_features"):
+            given = getattr(self, name)
+            if not isinstance(given, int) or isinstance(given, bool):
+                raise InputError(f"{name}={given!r} was given; it must be an integer of Python's own.")
         if min(self.in_features, self.out_features) < 1:
             raise InputError(
                 f"in_features={self.in_features} and out_features={self.out_features} were given; "
@@ -65,6 +68,11 @@ class LayerSpec:
         if self.gate not in GATES_OF[self.layer]:
             allowed = ", ".join(GATES_OF[self.layer])
             raise InputError(f"gate={self.gate!r} was given to {self.layer}; its gate must be one of {allowed}.")
+
+    @property
+    def gate_width(self) -> int:
+        """Features that the gate reads."""
+        return self.gate_features or self.in_features
 
     @property
     def nodes(self) -> int:

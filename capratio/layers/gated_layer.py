@@ -54,7 +54,10 @@ class GatedLayer(nn.Module, ABC):
         self.init = known_init(init)
         make_gate = unit_gate if self.own_bits else shared_gate
         self.gate = make_gate(gate, in_features, depth, gate_seed, device, dtype)
-        self.spec = LayerSpec(self.layer, in_features, out_features, depth, self.form, bias, self.gate.kind)
+        other_width = self.gate.features if self.gate.features != in_features else 0
+        self.spec = LayerSpec(
+            self.layer, in_features, out_features, depth, self.form, bias, self.gate.kind, other_width
+        )
         self._create(device, dtype)
         if bias:
             self.bias = nn.Parameter(torch.empty(out_features, device=device, dtype=dtype))
@@ -91,8 +94,10 @@ class GatedLayer(nn.Module, ABC):
 
         Args: linear: the dense layer. depth k: a count. gate, gate_seed: as the constructor's.
 
-        Raises InputError as the constructor does.
+        Raises InputError for anything but an nn.Linear, and as the constructor does.
         """
+        if not isinstance(linear, nn.Linear):
+            raise InputError(f"{linear!r} was given; from_linear takes an nn.Linear.")
         weight, bias = linear.weight, linear.bias
         layer = cls(
             linear.in_features,
@@ -140,7 +145,9 @@ class GatedLayer(nn.Module, ABC):
         """The outputs, (..., p) -> (..., q); in autocast's dtype under autocast. Args and raises: as ``bits``."""
         self._check(x, gate_input)
         if self.depth == 0:
-            return self._dense(x)
+            out = self._dense(x)
+            # What is added to the dense product in the table's dtype is not autocast by torch.
+            return out.to(torch.get_autocast_dtype(x.device.type)) if under_autocast(x) else out
         if under_autocast(x):
             return self._under_autocast(x, gate_input)
         read = x if gate_input is None else gate_input

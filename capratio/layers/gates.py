@@ -2,6 +2,7 @@
 
 import torch
 
+from capratio.cost.spec import GATES_OF
 from capratio.errors import InputError
 from capratio.layers.gate import Gate
 from capratio.layers.hyperplane_gate import HyperplaneGate
@@ -9,8 +10,8 @@ from capratio.layers.sign_gate import SignGate
 from capratio.layers.unit_sign_gate import UnitSignGate
 from capratio.layers.unit_threshold_gate import UnitThresholdGate
 
-SHARED_GATES = ("signs", "hyperplanes")
-UNIT_GATES = ("signs", "thresholds")
+SHARED_GATES = GATES_OF["tree-shared"]
+UNIT_GATES = GATES_OF["tree-unit"]
 
 
 def shared_gate(

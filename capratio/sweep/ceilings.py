@@ -19,7 +19,9 @@ SILENCE_LIMIT_S = 180.0
 
 @dataclass(slots=True)
 class RunCeilings:
-    """Ceilings for each device and number of threads, each no older than ten minutes when it is read.
+    """Ceilings for each device and number of threads.
+
+    They are measured while no case is: two processes at once would spoil both.
 
     out: the run's folder. dtypes: names for which a product rate is measured. run_started_s: Unix time.
     """
@@ -29,12 +31,15 @@ class RunCeilings:
     run_started_s: float
     _latest: dict[tuple[str, int], Ceilings] = field(default_factory=dict)
 
-    def current(self, device: str, threads: int) -> Ceilings:
-        """Ceilings of at most ten minutes of age; measured now where there are none."""
+    def refresh(self, device: str, threads: int) -> None:
+        """Measure the ceilings where there are none, or they are older than ten minutes."""
         known = self._latest.get((device, threads))
         if known is None or self._now_s() - known.measured_at_s > REFRESH_S:
-            return self.measure(device, threads)
-        return known
+            self.measure(device, threads)
+
+    def latest(self, device: str, threads: int) -> Ceilings:
+        """The ceilings that were measured last."""
+        return self._latest[device, threads]
 
     def measure(self, device: str, threads: int) -> Ceilings:
         """Measure the ceilings in a process of their own and append them to the run."""
@@ -59,24 +64,26 @@ class RunCeilings:
 
 
 def with_limit(record: Record, ceilings: RunCeilings) -> Record:
-    """The record with its roofline; above its own roof its ceilings are measured again, and if it stays it is an error.
+    """The record with its roofline, where it has a closed form."""
+    if record.exact is None or record.timing is None or record.exact.compulsory_bytes is None:
+        return record
+    return replace(record, limit=_limit(record, ceilings.latest(record.point.device, record.point.threads)))
+
+
+def checked_again(record: Record, ceilings: RunCeilings) -> Record:
+    """A record that lies above its roof, under ceilings that are measured anew; it has no time if it stays there.
 
     A record faster than the machine's limit by more than the ceilings' own spread shows an error in a formula, so it is
     kept without its time, as ``wrong``.
     """
-    if record.exact is None or record.timing is None or record.exact.compulsory_bytes is None:
-        return record
-    place = (record.point.device, record.point.threads)
-    limited = replace(record, limit=_limit(record, ceilings.current(*place)))
-    if not above_roof(limited):
-        return limited
-    limited = replace(record, limit=_limit(record, ceilings.measure(*place)))
-    if not above_roof(limited) or limited.limit is None:
+    ceilings.measure(record.point.device, record.point.threads)
+    limited = with_limit(record, ceilings)
+    if not above_roof(limited) or limited.limit is None or limited.timing is None:
         return limited
     limit_s, spread = limited.limit.limit_s, limited.limit.ceilings_spread
     reason = (
-        f"its median of {record.timing.latency_s:.3g} s lies under the machine's limit of {limit_s:.3g} s by more than "
-        f"the ceilings' spread of {spread:.0%}; a formula of FLOP or bytes is wrong."
+        f"its median of {limited.timing.latency_s:.3g} s lies under the machine's limit of {limit_s:.3g} s by more "
+        f"than the ceilings' spread of {spread:.0%}; a formula of FLOP or bytes is wrong."
     )
     return replace(limited, status="wrong", reason=reason, timing=None)
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from capratio.cost import closed_form
+from capratio.measure.eviction import TIMES_LAST_LEVEL
+from capratio.measure.machine import last_level_cache_bytes
 from capratio.records.record import Point
 from capratio.sweep.case import spec_of
 from capratio.sweep.job import Job
@@ -21,7 +23,7 @@ FILL_BYTES_PER_S = 5e8
 
 
 def estimated_bytes(point: Point) -> int:
-    """Memory of the process that measures a point: its tables (and their gradients), activations, the reference."""
+    """Memory of the process that measures a point: tables (and their gradients), activations, what is streamed."""
     itemsize = ITEMSIZE[point.dtype]
     tables = table_bytes(point)
     gradients = tables if point.pass_ == "train" else 0
@@ -30,7 +32,8 @@ def estimated_bytes(point: Point) -> int:
     activations = 8 * max(point.tokens, 64) * (point.in_features + point.out_features) * (itemsize + 8)
     index = 8 * point.tokens * point.in_features * (point.depth + 2) if point.layer == "tree-unit" else 0
     path = (point.depth + 2) * point.in_features * point.out_features * 16
-    return PROCESS_BYTES + tables + kept + activations + 3 * index + path
+    streamed = TIMES_LAST_LEVEL * last_level_cache_bytes() if (point.cache, point.device) == ("cold", "cpu") else 0
+    return PROCESS_BYTES + tables + kept + activations + 3 * index + path + streamed
 
 
 def table_bytes(point: Point) -> int:

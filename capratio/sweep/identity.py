@@ -21,25 +21,38 @@ def run_identity(case_files: list[Path], cases: Iterable[Case], machine: dict[st
     """
     sources = sorted(path for room in PRODUCING for path in (PACKAGE / room).rglob("*.py"))
     constraints = PACKAGE.parent / "constraints.txt"
+    named: dict[str, list[Path]] = {}
+    for path in case_files:
+        named.setdefault(path.name, []).append(path)
     return {
-        "package": _hash(sources, PACKAGE),
-        "constraints": _hash([constraints], PACKAGE.parent) if constraints.is_file() else None,
-        "case_files": {path.name: _hash([path], path.parent) for path in case_files},
+        "package": _hash((str(path.relative_to(PACKAGE)), path) for path in sources),
+        "constraints": _hash([(constraints.name, constraints)]) if constraints.is_file() else None,
+        "case_files": {name: _hash((name, path) for path in paths) for name, paths in named.items()},
         "corpora": {name: corpus_hash(name) for name in sorted({case.point.input for case in cases})},
         "machine": machine,
     }
 
 
-def check_same_identity(known: object, given: dict[str, object], out: Path) -> None:
-    """Raise InputError, which names what differs, unless a run may be continued."""
+def same_identity(known: object, given: dict[str, object], out: Path) -> dict[str, object]:
+    """The identity of a run that goes on: the known one, with the corpora that it did not read before.
+
+    Raises InputError, which names what differs, unless the run may go on.
+    """
     if not isinstance(known, dict):
         raise InputError(f"{out} holds a machine.json without an identity; give an empty or new folder as --out.")
-    changed = [_named(key, known.get(key), value) for key, value in given.items() if known.get(key) != value]
+    widened = known | {"corpora": _table(given["corpora"]) | _table(known.get("corpora"))}
+    wanted = given | {"corpora": _table(known.get("corpora")) | _table(given["corpora"])}
+    changed = [_named(key, widened.get(key), value) for key, value in wanted.items() if widened.get(key) != value]
     if changed:
         raise InputError(
             f"{out} was measured with other content ({'; '.join(changed)}); "
             "runs are not mixed, give a new folder as --out."
         )
+    return widened
+
+
+def _table(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
 
 
 def _named(key: str, known: object, given: object) -> str:
@@ -50,9 +63,9 @@ def _named(key: str, known: object, given: object) -> str:
     return f"{key}: {', '.join(names)}"
 
 
-def _hash(paths: list[Path], root: Path) -> str:
+def _hash(files: Iterable[tuple[str, Path]]) -> str:
     digest = hashlib.sha256()
-    for path in paths:
-        digest.update(f"{path.relative_to(root)}\0".encode())
+    for name, path in files:
+        digest.update(f"{name}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -24,7 +24,8 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
 
     There is no closed form for a module from outside, so only what is measured is reported; an operation without a
     FLOP rule is named in ``exact.unknown_operations`` and makes ``exact.flop`` a lower bound. Later outputs must be
-    bit-equal to the first one. One process is one replicate: call this in several before you compare latencies.
+    bit-equal to the first one. One process is one replicate: call this in several before you compare latencies. The
+    record names no form, depth or gate, also of a layer of ours: cases of a sweep do.
 
     Args: module: takes (..., p) and returns one tensor (..., q). input: (..., p), on the module's device, which is the
     CPU or CUDA.
@@ -35,6 +36,8 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
     else than a tensor; WrongAnswerError where the output changes from call to call.
     """
     require_linux()
+    if not isinstance(input, torch.Tensor):
+        raise InputError(f"the input is {type(input).__name__}; give a tensor of shape (..., in_features).")
     if input.dim() == 0:
         raise InputError("the input has no dimension; give a tensor of shape (..., in_features).")
 
@@ -45,8 +48,9 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
     def call(x: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
             out = module(x)
-        if not isinstance(out, torch.Tensor):
-            raise InputError(f"the module returned {type(out).__name__}; a single tensor was expected.")
+        if not isinstance(out, torch.Tensor) or out.dim() == 0:
+            given = "a tensor without a dimension" if isinstance(out, torch.Tensor) else type(out).__name__
+            raise InputError(f"the module returned {given}; one tensor of shape (..., out_features) was expected.")
         return out
 
     first = _first_output(call, module, input)
@@ -112,6 +116,8 @@ def _first_output(call: Callable[[torch.Tensor], torch.Tensor], module: nn.Modul
         sentence = " ".join(str(error).split())
         given = f"shape {tuple(x.shape)}, {x.dtype} on {x.device}"
         raise InputError(f"{type(module).__name__} does not take an input of {given}: {sentence}") from error
+    if first.isnan().any():
+        raise WrongAnswerError("the output holds NaN, which equals nothing; give an input that is mapped to numbers.")
     if not torch.equal(first, second):
         raise WrongAnswerError(
             "the output changes from call to call, and only a fixed one can be verified, bit-equal; where the module "

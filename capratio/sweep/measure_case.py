@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -69,6 +69,9 @@ def measure_case(
         cold=case.point.cache == "cold",
         evict=evict,
     )
+    # A decode sample is one token, the next of a set; warm-up calls took the first ones.
+    sampled = trial.sampled(timing.warmup_calls + timing.discarded_calls + len(timing.samples_s))
+    exact = replace(exact, sampled_levels=sampled.levels)
     memory = Memory(
         state_bytes(layer),
         called.allocated_peak_bytes,
@@ -110,7 +113,7 @@ def count_exactly(layer: nn.Module, trial: Trial, case: Case) -> Exact:
         law_flop=law.flop.as_dict(),
         routing_operations=counted.routing_operations,
         parameters=parameters,
-        weight_parameters=law.weight_parameters,
+        weight_parameters=weight_parameters(layer),
         touched_parameters=touched_parameters(spec, visited),
         expected_touched_parameters=expected_touched_parameters(spec, visited.tokens),
         compulsory_bytes=compulsory_bytes(spec, visited, point.pass_, itemsize(layer)),
@@ -119,7 +122,6 @@ def count_exactly(layer: nn.Module, trial: Trial, case: Case) -> Exact:
         expected_visited_levels=expected_visited(spec, visited.tokens),
         capacity_ratio=law.capacity_ratio,
         capacity_ratio_all=law.capacity_ratio_all,
-        sampled_levels=trial.sampled.levels,
     )
 
 
@@ -133,6 +135,15 @@ def sample_policy(sampling: Sampling) -> SamplePolicy:
 def state_bytes(layer: nn.Module) -> int:
     """What the parameters and buffers of a layer hold."""
     return sum(tensor.numel() * tensor.element_size() for tensor in (*layer.parameters(), *layer.buffers()))
+
+
+def weight_parameters(layer: nn.Module) -> int:
+    """Elements of a layer's own weight tables: its parameters without its bias and its gate."""
+    return sum(
+        parameter.numel()
+        for name, parameter in layer.named_parameters()
+        if name != "bias" and not name.startswith("gate.")
+    )
 
 
 def itemsize(layer: nn.Module) -> int:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from capratio.errors import InputError
@@ -10,25 +10,30 @@ from capratio.measure.cuda_device import require_cuda
 from capratio.measure.machine import describe_machine, free_memory_bytes, machine_identity
 from capratio.records.codec import decode
 from capratio.records.record import Record
-from capratio.records.store import MACHINE, RecordWriter, read_run, write_machine
+from capratio.records.store import MACHINE, RecordWriter, read_run, write_machine, write_plan
 from capratio.sweep.blank_record import blank_record
 from capratio.sweep.case import Case
-from capratio.sweep.ceilings import RunCeilings, with_limit
-from capratio.sweep.identity import PACKAGE, check_same_identity, run_identity
+from capratio.sweep.case_file import read_suites
+from capratio.sweep.ceilings import RunCeilings, above_roof, checked_again, with_limit
+from capratio.sweep.identity import PACKAGE, run_identity, same_identity
 from capratio.sweep.job import Job, plan_jobs
 from capratio.sweep.observer import Observer
 from capratio.sweep.plan import select_cases
 from capratio.sweep.process import Death, run_process
 from capratio.sweep.refusal import refusal
 
+# Case, replicate, status and reason of a measurement that was not made.
+Ending = tuple[str, int, str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class SweepOutcome:
-    """What a sweep did: replicates measured now, those found done, (case, replicate, status, reason) of failures."""
+    """What a sweep did: replicates measured now, those found done, and those that failed now and before."""
 
     measured: int
     skipped: int
-    failed: list[tuple[str, int, str, str]]
+    failed: list[Ending]
+    failed_before: list[Ending]
 
 
 def run_sweep(
@@ -44,45 +49,75 @@ def run_sweep(
     cases = select_cases(case_files, only, device)
     if any(case.point.device == "cuda" for case in cases):
         require_cuda()
-    done, started_s, commit = _open_run(case_files, cases, out)
+    run = _open_run(case_files, cases, out)
     with RecordWriter(out) as writer:
         if writer.repaired:
             observer.note("the last record was cut off while it was written; it is measured again.")
-        jobs = plan_jobs(cases, done, started_s, commit)
+        jobs = plan_jobs(cases, run.done, run.started_s, run.commit)
         total = sum(len(job.cases) for job in jobs)
         observer.started(total)
-        ceilings = RunCeilings(out, tuple(sorted({case.point.dtype for case in cases})), started_s)
-        failed: list[tuple[str, int, str, str]] = []
+        ceilings = RunCeilings(out, tuple(sorted({case.point.dtype for case in cases})), run.started_s)
+        failed: list[Ending] = []
         for job in jobs:
-            for record in _measure(job, observer):
-                final = with_limit(record, ceilings) if record.measured else record
-                writer.write(final)
-                observer.finished(final)
-                if not final.measured:
-                    failed.append((final.case, final.replicate, final.status, final.reason or ""))
+            for record in _limited(job, ceilings, observer):
+                writer.write(record)
+                observer.finished(record)
+                if not record.measured:
+                    failed.append(_ending(record))
     wanted = sum(case.replicates for case in cases)
-    return SweepOutcome(total - len(failed), wanted - total, failed)
+    return SweepOutcome(total - len(failed), wanted - total, failed, run.failed)
 
 
-def _open_run(
-    case_files: list[Path], cases: list[Case], out: Path
-) -> tuple[frozenset[tuple[str, int]], float, str | None]:
+@dataclass(frozen=True, slots=True)
+class _OpenRun:
+    """Where a run stands: what needs no measurement, when it began (Unix time), and what ended without one."""
+
+    done: frozenset[tuple[str, int]]
+    started_s: float
+    commit: str | None
+    failed: list[Ending]
+
+
+def _open_run(case_files: list[Path], cases: list[Case], out: Path) -> _OpenRun:
     identity = run_identity(case_files, cases, machine_identity())
     if (out / MACHINE).exists():
         run = read_run(out)
-        check_same_identity(run.machine.get("identity"), identity, out)
+        widened = same_identity(run.machine.get("identity"), identity, out)
+        if widened != run.machine["identity"]:
+            write_machine(out, run.machine | {"identity": widened})
         done = frozenset((record.case, record.replicate) for record in run.records)
-        return done, float(run.machine["started_s"]), run.machine.get("commit")
-    if out.is_dir() and any(out.iterdir()):
-        raise InputError(f"{out} is not empty and holds no run; give an empty or new folder as --out.")
-    machine = describe_machine(PACKAGE.parent)
-    started_s = time.time()
-    commit = machine.get("commit")
-    write_machine(out, machine | {"identity": identity, "started_s": started_s})
-    return frozenset(), started_s, commit if isinstance(commit, str) else None
+        failed = [_ending(record) for record in run.records if not record.measured]
+        opened = _OpenRun(done, float(run.machine["started_s"]), run.machine.get("commit"), failed)
+    else:
+        if out.is_dir() and any(out.iterdir()):
+            raise InputError(f"{out} is not empty and holds no run; give an empty or new folder as --out.")
+        machine, started_s = describe_machine(PACKAGE.parent), time.time()
+        suites = [asdict(suite) for suite in read_suites(case_files)]
+        write_machine(out, machine | {"identity": identity, "started_s": started_s, "suites": suites})
+        commit = machine.get("commit")
+        opened = _OpenRun(frozenset(), started_s, commit if isinstance(commit, str) else None, [])
+    write_plan(out, {case.id: case.replicates for case in cases})
+    return opened
 
 
-def _measure(job: Job, observer: Observer) -> Iterator[Record]:
+def _ending(record: Record) -> Ending:
+    return record.case, record.replicate, record.status, record.reason or ""
+
+
+def _limited(job: Job, ceilings: RunCeilings, observer: Observer) -> Iterator[Record]:
+    """The records of a job with their limits; those above their roof come last, when its process has ended."""
+    doubtful = []
+    for record in _measure(job, ceilings, observer):
+        limited = with_limit(record, ceilings) if record.measured else record
+        if above_roof(limited):
+            doubtful.append(limited)
+        else:
+            yield limited
+    for record in doubtful:
+        yield checked_again(record, ceilings)
+
+
+def _measure(job: Job, ceilings: RunCeilings, observer: Observer) -> Iterator[Record]:
     """The records of a job; a case whose process dies is recorded so, and a fresh process goes on with the rest."""
     affordable = []
     for case in job.cases:
@@ -92,6 +127,7 @@ def _measure(job: Job, observer: Observer) -> Iterator[Record]:
         else:
             yield refused
     while affordable:
+        ceilings.refresh(affordable[0].point.device, affordable[0].point.threads)
         finished = yield from _run_cases(replace(job, cases=tuple(affordable)), observer)
         affordable = affordable[finished:]
 

@@ -26,15 +26,15 @@ class Trial:
     """What a measurement needs of a case, and nothing of its layer.
 
     call: runs one sample on what ``prepare`` gave. prepare: makes sample i ready, untimed. check: holds sample i
-    against the verified output, untimed. visited: the nodes of one sample; sampled: those of all samples together.
-    order: the order that runs, where there is one.
+    against the verified output, untimed. visited: the nodes of one sample; sampled: those of the first so many samples
+    together. order: the order that runs, where there is one.
     """
 
     call: Callable[[torch.Tensor], torch.Tensor]
     prepare: Callable[[int], torch.Tensor]
     check: Callable[[int, torch.Tensor], None]
     visited: VisitedNodes
-    sampled: VisitedNodes
+    sampled: Callable[[int], VisitedNodes]
     order: str | None
 
 
@@ -61,7 +61,7 @@ def prepare_trial(layer: Layer, case: Case, seed: int) -> Trial:
     batches = [x[token : token + 1] for token in range(len(x))] if point.pass_ == "decode" else [x]
     with torch.inference_mode():
         verified = [layer(batch) for batch in batches]
-    sampled = _visited(layer, x, case.spec)
+    whole = _visited(layer, x, case.spec)
     verify_output(case.spec, state, x, _bits(layer, x), torch.cat(verified))
 
     def check(sample: int, out: torch.Tensor) -> None:
@@ -71,7 +71,10 @@ def prepare_trial(layer: Layer, case: Case, seed: int) -> Trial:
         with torch.inference_mode():
             return layer(batch)  # type: ignore[no-any-return]
 
-    visited = one_token(case.spec) if point.pass_ == "decode" else sampled
+    def sampled(samples: int) -> VisitedNodes:
+        return _visited(layer, x[:samples], case.spec) if point.pass_ == "decode" else whole
+
+    visited = one_token(case.spec) if point.pass_ == "decode" else whole
     order = _order(layer, point.tokens)
     return Trial(call, lambda sample: batches[sample % len(batches)], check, visited, sampled, order)
 
@@ -106,7 +109,7 @@ def _training(
             check_same(expected, gradient, "gradient")
 
     visited = _visited(layer, detached, spec)
-    return Trial(call, prepare, check, visited, visited, _order(layer, point.tokens))
+    return Trial(call, prepare, check, visited, lambda _: visited, _order(layer, point.tokens))
 
 
 def _inputs(layer: Layer, point: Point, tokens: int, seed: int) -> torch.Tensor:

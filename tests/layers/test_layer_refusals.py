@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from capratio.cost.spec import LayerSpec
 from capratio.errors import InputError
@@ -121,7 +122,13 @@ def test_a_gate_without_units_is_refused() -> None:
         UnitSignGate(4, 2, 0)
 
 
-@pytest.mark.parametrize("sizes", [(9.0, 5, 3), (9, 5.0, 3), (9, 5, 3.0)])
+@pytest.mark.parametrize("sizes", [(9.0, 5, 3), (9, 5.0, 3), (9, 5, 3.0), (9, 5, True)])
 def test_a_size_that_is_no_integer_is_refused(sizes: tuple[int, int, int]) -> None:
     with pytest.raises(InputError, match="it must be an integer"):
         TreeGatedLinear(*sizes)
+
+
+@pytest.mark.parametrize("given", ["a name", nn.Identity()])
+def test_only_a_linear_layer_is_taken_over(given: nn.Linear) -> None:
+    with pytest.raises(InputError, match=r"from_linear takes an nn\.Linear"):
+        TreeGatedLinear.from_linear(given, 2)

@@ -1,13 +1,20 @@
 """A record above its own roof: excused by the spread of the ceilings, measured again, and else an error."""
 
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from capratio.cost.roofline import Ceilings
+from capratio.records.codec import encode
 from capratio.records.record import Exact, Record, Timing
-from capratio.sweep.ceilings import RunCeilings, above_roof, with_limit
+from capratio.sweep import runner
+from capratio.sweep.case import Case
+from capratio.sweep.ceilings import RunCeilings, above_roof
+from capratio.sweep.job import Job
+from capratio.sweep.observer import SilentObserver
 from tests.sweep import points
 
 POINT = replace(points.POINT, layer="dense", in_features=10, out_features=10, depth=0, tokens=1, cache="cold")
@@ -30,48 +37,94 @@ def record(latency_s: float) -> Record:
 class Stand(RunCeilings):
     """Ceilings that are given: first ``known``, then ``again`` when they are measured anew."""
 
-    def __init__(self, known: Ceilings, again: Ceilings) -> None:
+    def __init__(self, known: Ceilings, again: Ceilings, log: list[str] | None = None) -> None:
         super().__init__(Path(), ("float32",), 0.0)
-        self.known, self.again, self.measured = known, again, 0
+        self.known, self.again, self.log = known, again, [] if log is None else log
 
-    def current(self, device: str, threads: int) -> Ceilings:
-        return self.known
+    def refresh(self, device: str, threads: int) -> None:
+        self.log.append("ceilings are fresh")
+        self._latest[device, threads] = self.known
 
     def measure(self, device: str, threads: int) -> Ceilings:
-        self.measured += 1
+        self.log.append("ceilings measured again")
+        self._latest[device, threads] = self.again
         return self.again
 
 
+class Process:
+    """A process that gives records, and logs when it begins and ends."""
+
+    def __init__(self, records: list[Record], log: list[str]) -> None:
+        self.records, self.log = records, log
+
+    def __call__(self, *_: object) -> Iterator[dict[str, str]]:
+        self.log.append("process begins")
+        for each in self.records:
+            yield {"record": encode(each)}
+        self.log.append("process ends")
+
+
+def limited(monkeypatch: pytest.MonkeyPatch, records: list[Record], stand: Stand) -> list[Record]:
+    """The records of a job whose process gives these."""
+    monkeypatch.setattr(runner, "run_process", Process(records, stand.log))
+    cases = tuple(Case(POINT, "suite", "group", 1) for _ in records)
+    return list(runner._limited(Job(cases, 0, 0, 0.0), stand, SilentObserver()))
+
+
 @pytest.mark.parametrize(("latency_s", "above"), [(1.0, False), (0.91, False), (0.89, True)])
-def test_a_record_is_above_its_roof_when_the_spread_does_not_excuse_it(latency_s: float, above: bool) -> None:
-    stand = Stand(ceilings(0.1), ceilings(0.1))
+def test_a_record_is_above_its_roof_when_the_spread_does_not_excuse_it(
+    latency_s: float, above: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (found,) = limited(monkeypatch, [record(latency_s)], Stand(ceilings(0.1), ceilings(0.1)))
 
-    limited = with_limit(record(latency_s), stand)
-
-    assert above == (limited.status == "wrong")
-    assert int(above) == stand.measured
-    assert limited.limit is not None
-    assert 1.0 == pytest.approx(limited.limit.limit_s)
+    assert above == (found.status == "wrong")
+    assert found.limit is not None
+    assert 1.0 == pytest.approx(found.limit.limit_s)
 
 
-def test_ceilings_that_were_read_too_low_are_measured_again_and_the_record_stays() -> None:
+def test_ceilings_that_were_read_too_low_are_measured_again_and_the_record_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (found,) = limited(monkeypatch, [record(0.5)], Stand(ceilings(0.1), ceilings(0.1, rate=4000.0)))
+
+    assert "measured" == found.status
+    assert not above_roof(found)
+
+
+def test_a_record_that_stays_above_its_roof_has_no_time_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    (found,) = limited(monkeypatch, [record(0.5)], Stand(ceilings(0.1), ceilings(0.1)))
+
+    assert found.timing is None
+    assert "a formula of FLOP or bytes is wrong" in (found.reason or "")
+
+
+def test_ceilings_are_never_measured_beside_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     stand = Stand(ceilings(0.1), ceilings(0.1, rate=4000.0))
 
-    limited = with_limit(record(0.5), stand)
+    found = limited(monkeypatch, [record(0.5), record(1.0)], stand)
 
-    assert "measured" == limited.status
-    assert 1 == stand.measured
-    assert not above_roof(limited)
-
-
-def test_a_record_that_stays_above_its_roof_has_no_time_and_says_why() -> None:
-    limited = with_limit(record(0.5), Stand(ceilings(0.1), ceilings(0.1)))
-
-    assert limited.timing is None
-    assert "a formula of FLOP or bytes is wrong" in (limited.reason or "")
+    assert ["ceilings are fresh", "process begins", "process ends", "ceilings measured again"] == stand.log
+    # What lay above its roof is written when its process has ended.
+    assert [1.0, 0.5] == [each.timing.latency_s for each in found if each.timing is not None]
 
 
-def test_a_layer_without_a_closed_form_has_no_limit() -> None:
+def test_ceilings_are_measured_once_in_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+    run = RunCeilings(Path(), ("float32",), run_started_s=1000.0)
+
+    def measure(self: RunCeilings, device: str, threads: int) -> None:
+        measured.append(device)
+        self._latest[device, threads] = replace(ceilings(0.1), measured_at_s=time.time() - 1000.0)
+
+    monkeypatch.setattr(RunCeilings, "measure", measure)
+    for now_s in (1001.0, 1600.0, 1602.0, 1603.0):
+        monkeypatch.setattr(time, "time", lambda now_s=now_s: now_s)
+        run.refresh("cpu", 1)
+
+    assert 2 == len(measured)
+
+
+def test_a_layer_without_a_closed_form_has_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     without = replace(record(0.5), exact=replace(EXACT, compulsory_bytes=None))
 
-    assert with_limit(without, Stand(ceilings(0.1), ceilings(0.1))).limit is None
+    assert [None] == [each.limit for each in limited(monkeypatch, [without], Stand(ceilings(0.1), ceilings(0.1)))]

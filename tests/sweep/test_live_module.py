@@ -55,6 +55,11 @@ def test_a_module_whose_output_changes_has_no_time() -> None:
     assert measure_module(nn.Dropout(0.5).eval(), torch.randn(4, 64), QUICK).measured
 
 
+def test_an_output_that_is_no_number_is_named() -> None:
+    with pytest.raises(WrongAnswerError, match="NaN"):
+        measure_module(nn.Linear(3, 2), torch.full((1, 3), torch.nan), QUICK)
+
+
 def test_an_input_that_the_module_does_not_take_is_refused_in_one_sentence() -> None:
     with pytest.raises(InputError, match=r"Linear does not take an input of shape \(2, 7\), torch.float32 on cpu: "):
         measure_module(nn.Linear(6, 4), torch.randn(2, 7), QUICK)
@@ -65,8 +70,16 @@ def test_what_is_no_tensor_is_refused() -> None:
         def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             return x, x
 
-    with pytest.raises(InputError, match="single tensor"):
+    class Total(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.sum()
+
+    with pytest.raises(InputError, match="the module returned tuple; one tensor"):
         measure_module(Pair(), torch.randn(2, 3), QUICK)
+    with pytest.raises(InputError, match="the module returned a tensor without a dimension"):
+        measure_module(Total(), torch.randn(2, 3), QUICK)
+    with pytest.raises(InputError, match="the input is list"):
+        measure_module(nn.Identity(), [1.0], QUICK)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no dimension"):
         measure_module(nn.Identity(), torch.tensor(1.0), QUICK)
     with pytest.raises(InputError, match="latency can be read on the CPU and on CUDA"):

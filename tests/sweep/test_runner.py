@@ -44,7 +44,6 @@ pass = "decode"
 cache = "cold"
 """
 # The limit of a case of nanoseconds is all noise of ceilings, so tests of the way of a record do without them.
-WAY = "capratio.sweep.runner.with_limit"
 
 
 def case_file(folder: Path, text: str = CASES) -> Path:
@@ -55,7 +54,8 @@ def case_file(folder: Path, text: str = CASES) -> Path:
 
 @pytest.fixture
 def _no_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(WAY, lambda record, ceilings: record)
+    monkeypatch.setattr("capratio.sweep.runner.with_limit", lambda record, ceilings: record)
+    monkeypatch.setattr("capratio.sweep.ceilings.RunCeilings.refresh", lambda *_: None)
 
 
 @pytest.mark.usefixtures("_no_ceilings")
@@ -105,6 +105,41 @@ def test_a_run_refuses_other_content_and_other_machines(tmp_path: Path, monkeypa
     assert 1 == len(read_run(out).records)
 
 
+@pytest.mark.usefixtures("_no_ceilings")
+def test_a_run_goes_on_with_cases_of_another_input(tmp_path: Path) -> None:
+    more = '[[cases]]\nlayer = "dense"\ninput = "text"\n'
+    path, out = case_file(tmp_path, CASES + more), tmp_path / "run"
+    run_sweep([path], out, "*/decode/*", SilentObserver())
+
+    outcome = run_sweep([path], out, "dense*", SilentObserver())
+
+    assert 1 == outcome.measured
+    assert {"gaussian", "text"} == set(read_run(out).machine["identity"]["corpora"])
+
+
+@pytest.mark.usefixtures("_no_ceilings")
+def test_a_sweep_that_goes_on_tells_what_failed_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, out = case_file(tmp_path), tmp_path / "run"
+    monkeypatch.setattr(runner, "free_memory_bytes", lambda: 2**20)
+    first = run_sweep([path], out, "*/decode/*", SilentObserver())
+
+    second = run_sweep([path], out, "*/decode/*", SilentObserver())
+
+    assert (1, 0) == (len(first.failed), len(first.failed_before))
+    assert (0, 1) == (len(second.failed), len(second.failed_before))
+
+
+@pytest.mark.usefixtures("_no_ceilings")
+def test_a_run_keeps_what_was_planned_and_what_its_files_say(tmp_path: Path) -> None:
+    path, out = case_file(tmp_path, 'title = "Small trees"\n' + CASES), tmp_path / "run"
+
+    run_sweep([path], out, "*/decode/*", SilentObserver())
+
+    run = read_run(out)
+    assert [1] == list((run.planned or {}).values())
+    assert [("tiny", "Small trees")] == [(suite["name"], suite["title"]) for suite in run.machine["suites"]]
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
 
@@ -136,6 +171,7 @@ def test_a_case_beyond_the_free_memory_is_refused_before_a_process_starts(
     assert 5 == len(read_run(tmp_path / "run").records)
 
 
+@pytest.mark.usefixtures("_no_ceilings")
 def test_a_case_that_kills_its_process_is_a_record_and_the_rest_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,7 +186,6 @@ def test_a_case_that_kills_its_process_is_a_record_and_the_rest_is_measured(
         return iter([{"starts": str(first)}, process.Death("crashed", "the process was ended by signal 11.")])
 
     monkeypatch.setattr(runner, "run_process", crash_once)
-    monkeypatch.setattr(WAY, lambda record, ceilings: record)
 
     outcome = run_sweep([case_file(tmp_path)], tmp_path / "run", None, SilentObserver())
 
@@ -166,6 +201,7 @@ def test_a_sweep_killed_in_the_middle_loses_nothing_that_it_had_measured(tmp_pat
         "from capratio.sweep import runner\n"
         "from capratio.sweep.observer import SilentObserver\n"
         "runner.with_limit = lambda record, ceilings: record\n"
+        "runner.RunCeilings.refresh = lambda *_: None\n"
         f"runner.run_sweep([Path({str(path)!r})], Path({str(out)!r}), None, SilentObserver())\n"
     )
     sweep = subprocess.Popen([sys.executable, "-c", script], cwd=Path(runner.__file__).parents[2])

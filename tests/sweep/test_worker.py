@@ -9,6 +9,7 @@ import torch
 
 from capratio.cost import executed_flop
 from capratio.cost.flop import Flop
+from capratio.inputs.table import make_input
 from capratio.layers.gated_layer import GatedLayer
 from capratio.measure.eviction import CacheEvictor
 from capratio.records.codec import decode
@@ -18,7 +19,7 @@ from capratio.sweep.case import Case, Sampling
 from capratio.sweep.code_warmer import CodeWarmer
 from capratio.sweep.job import Job
 from capratio.sweep.refusal import RefusedError
-from capratio.sweep.trial import Layer, prepare_trial
+from capratio.sweep.trial import Layer, build_layer, prepare_trial
 from tests.sweep.points import POINT
 
 QUICK = Sampling(min_samples=3, max_samples=3, time_limit_s=0.02, decode_tokens=4)
@@ -159,3 +160,20 @@ def test_nothing_is_evicted_for_a_warm_case(monkeypatch: pytest.MonkeyPatch) -> 
     (record,) = measured(POINT)
 
     assert "measured" == record.status
+
+
+def test_the_nodes_of_all_samples_are_those_of_the_tokens_that_were_run() -> None:
+    sampling = Sampling(min_samples=3, max_samples=3, time_limit_s=0.02, decode_tokens=64)
+    point = replace(POINT, depth=6, tokens=1, pass_="decode")
+    events = io.StringIO()
+
+    worker.run_job(Job((Case(point, "suite", "group", 1, sampling=sampling),), 0, 0, 0.0), events)
+
+    record = decode(json.loads(events.getvalue().splitlines()[-1])["record"])
+    assert record.exact is not None
+    assert record.timing is not None
+    calls = record.timing.warmup_calls + len(record.timing.samples_s)
+    layer = build_layer(point, 1000)
+    assert isinstance(layer, GatedLayer)
+    tokens = make_input("gaussian", 64, 7, 1000)[:calls].float()
+    assert layer.visited(tokens).levels == record.exact.sampled_levels
