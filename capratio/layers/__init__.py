@@ -1,4 +1,8 @@
-"""The layers that are measured: one ``nn.Module`` a file, in every habit like ``nn.Linear``; ``table`` names them."""
+"""The layers that are measured: one ``nn.Module`` a file, in every habit like ``nn.Linear``; ``table`` names them.
+
+One habit they lack: transforms of ``torch.func`` do not reach the gradients of operations that a library defines, so
+``grad`` over ``functional_call`` raises, and ``vmap`` runs one sample after the other.
+"""
 
 from capratio.layers.collapsed_tree_bias_linear import CollapsedTreeBiasLinear
 from capratio.layers.collapsed_tree_linear import CollapsedTreeLinear
