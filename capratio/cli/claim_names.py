@@ -6,11 +6,14 @@ from difflib import get_close_matches
 from capratio.errors import InputError
 
 
-def check_claims(claims: Iterable[str], known: Iterable[str]) -> None:
-    """Raise InputError, with the nearest right name, for a claim that nobody can judge."""
+def check_claims(named: Iterable[tuple[str, str]], known: Iterable[str]) -> None:
+    """Raise InputError, with its place and the nearest right name, for a claim that nobody can judge.
+
+    Args: named: (where a case file names it, claim).
+    """
     names = tuple(known)
-    for claim in claims:
+    for where, claim in named:
         if claim not in names:
             near = get_close_matches(claim, names, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "the names are those of 'capratio list claims'."
-            raise InputError(f"a case file names the claim {claim!r}, which is not known; {hint}")
+            raise InputError(f"{where}: claims names {claim!r}, which is not known; {hint}")

@@ -1,8 +1,12 @@
 """``capratio sweep``: measure the cases of some files into a run."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from capratio.sweep.plan import Plan
 
 NOTHING_MEASURED = 5
 LEFT = ["case", "status", "reason"]
@@ -31,10 +35,10 @@ def sweep(cases: tuple[str, ...], out: Path | None, only: str | None, device: st
     from capratio.cli.case_names import case_files
     from capratio.cli.claim_names import check_claims
     from capratio.scaling.claims import CLAIMS
-    from capratio.sweep.case_file import bundled_case_files, read_case_files
+    from capratio.sweep.case_file import bundled_case_files, read_claims
 
     files = case_files(cases, bundled_case_files())
-    check_claims((claim for case in read_case_files(files) for claim in case.claims), CLAIMS)
+    check_claims(read_claims(files), CLAIMS)
     if only_plan:
         return _print_plan(files, only, device)
     if out is None:
@@ -45,7 +49,7 @@ def sweep(cases: tuple[str, ...], out: Path | None, only: str | None, device: st
 def _print_plan(files: list[Path], only: str | None, device: str | None) -> int:
     from capratio.display import text_table
     from capratio.sweep.plan import plan
-    from capratio.units import counted, seconds, size
+    from capratio.units import size
 
     planned = plan(files, only, device)
     rows = [
@@ -53,13 +57,24 @@ def _print_plan(files: list[Path], only: str | None, device: str | None) -> int:
         for each in planned.cases
     ]
     click.echo(text_table(["case", "replicates", "memory", ""], rows, left=["case", ""]))
-    replicates = sum(each.replicates for each in planned.cases)
-    click.echo(
-        f"{counted(len(planned.cases), 'case')}, {counted(replicates, 'replicate')} in "
-        f"{counted(planned.processes, 'process')}, about {seconds(planned.estimated_s)}, "
-        f"at most {size(max((each.estimated_bytes for each in planned.cases if each.fits), default=0))} at a time"
-    )
+    click.echo(_sum_of(planned))
     return 0
+
+
+def _sum_of(planned: "Plan") -> str:
+    """The last line of a plan: what is refused, and what the rest takes."""
+    from capratio.units import counted, seconds, size
+
+    fitting = [each for each in planned.cases if each.fits]
+    refused = len(planned.cases) - len(fitting)
+    cases = counted(len(planned.cases), "case") + (f", {refused} refused" if refused else "")
+    if not fitting:
+        return f"{cases}: none fits the memory that is free now, so that nothing would be measured"
+    return (
+        f"{cases}{';' if refused else ','} {counted(sum(each.replicates for each in fitting), 'replicate')} in "
+        f"{counted(planned.processes, 'process')}, about {seconds(planned.estimated_s)}, "
+        f"at most {size(max(each.estimated_bytes for each in fitting))} at a time"
+    )
 
 
 def _measure(files: list[Path], out: Path, only: str | None, device: str | None) -> int:

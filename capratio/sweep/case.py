@@ -1,8 +1,10 @@
 """A case: one point to measure, with what its file says about it."""
 
 from dataclasses import dataclass, field, replace
+from math import inf
 
-from capratio.cost.spec import LayerSpec
+from capratio.cost.spec import GATES_OF, LayerSpec
+from capratio.errors import InputError
 from capratio.records.case_id import case_id
 from capratio.records.record import Point
 
@@ -13,6 +15,9 @@ class Sampling:
 
     min_samples, max_samples: counts. time_limit_s: seconds of sampling. case_time_limit_s: seconds for the whole case,
     after which its process is killed. decode_tokens: distinct verified tokens that a decode case cycles through.
+
+    Raises InputError, which names the field, for a count that is no integer from 1 on, seconds that are no positive,
+    finite number, or fewer samples at most than at least.
     """
 
     min_samples: int = 10
@@ -20,6 +25,21 @@ class Sampling:
     time_limit_s: float = 1.5
     case_time_limit_s: float = 120.0
     decode_tokens: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("min_samples", "max_samples", "decode_tokens"):
+            count = getattr(self, name)
+            if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+                raise InputError(f"{name} is {count!r}; give an integer, 1 or more.")
+        if self.min_samples > self.max_samples:
+            raise InputError(
+                f"min_samples is {self.min_samples} and max_samples {self.max_samples}; "
+                "give a max_samples of at least min_samples."
+            )
+        for name in ("time_limit_s", "case_time_limit_s"):
+            seconds = getattr(self, name)
+            if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds < inf:
+                raise InputError(f"{name} is {seconds!r}; give a positive, finite number of seconds.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +85,15 @@ def spec_of(point: Point) -> LayerSpec:
         form=point.form,
         bias=point.bias,
         gate=point.gate,
+    )
+
+
+def check_bits(spec: LayerSpec) -> None:
+    """Raise InputError where a layer's input has fewer features than its gate takes: one a bit, but for hyperplanes."""
+    if spec.gate == "hyperplanes" or spec.depth <= spec.in_features:
+        return
+    other = ", or gate hyperplanes" if "hyperplanes" in GATES_OF[spec.layer] else ""
+    raise InputError(
+        f"{spec.layer} is given depth = {spec.depth} with in_features = {spec.in_features}, but each bit of gate "
+        f"{spec.gate} takes a feature of its own; use a depth of at most {spec.in_features}{other}."
     )

@@ -7,7 +7,7 @@ from capratio.cost.spec import LayerSpec
 from capratio.errors import InputError
 from capratio.sweep.names import check_keys
 
-SELECTORS = ("layer", "form", "in_features", "out_features", "depth")
+SELECTORS = ("layer", "form", "in_features", "out_features", "depth", "gate", "bias")
 QUANTITIES = (
     "parameters",
     "weight_parameters",
@@ -32,8 +32,13 @@ def check_expected(expected: object, specs: list[LayerSpec], where: str) -> None
         check_keys(answer, (*SELECTORS, *QUANTITIES), f"{where}: expected")
         selected = [spec for spec in dict.fromkeys(specs) if _selects(answer, spec)]
         counted = [key for key in answer if key in QUANTITIES]
-        if not selected or not counted:
-            raise InputError(f"{where}: expected {answer} selects no case of its group or names no quantity.")
+        if not counted:
+            raise InputError(f"{where}: expected names no quantity; give one of {', '.join(QUANTITIES)}.")
+        if not selected:
+            chosen = ", ".join(f"{key} = {value!r}" for key, value in answer.items() if key in SELECTORS)
+            raise InputError(
+                f"{where}: expected selects no case of its group by {chosen}; mend a value or leave it out."
+            )
         for spec in selected:
             _check(answer, counted, spec, where)
 
@@ -47,5 +52,14 @@ def _check(answer: dict[str, Any], counted: list[str], spec: LayerSpec, where: s
     for key in counted:
         if answer[key] != row[key]:
             raise InputError(
-                f"{where}: expected {key} = {answer[key]} by hand, but the closed form of {spec} gives {row[key]}."
+                f"{where}: expected {key} = {answer[key]!r} by hand, but the closed form of {_in_words(spec)} "
+                f"gives {row[key]}; count again."
             )
+
+
+def _in_words(spec: LayerSpec) -> str:
+    bias = "with bias" if spec.bias else "without bias"
+    return (
+        f"{spec.layer} ({spec.form} form, {spec.in_features} -> {spec.out_features} features, depth {spec.depth}, "
+        f"gate {spec.gate}, {bias})"
+    )

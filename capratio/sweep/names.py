@@ -9,7 +9,7 @@ from capratio.errors import InputError
 def check_keys(given: object, known: tuple[str, ...], where: str) -> None:
     """Raise InputError where ``given`` is not a table or has a key that is not known."""
     if not isinstance(given, dict):
-        raise InputError(f"{where} is {given!r}; a table of keys was expected.")
+        raise InputError(f"{where} is {given!r}; give a table of keys.")
     for key in given:
         one_of(str(key), known, f"{where}: the key")
 

@@ -1,4 +1,4 @@
-"""Values of a swept key: one, a list, or an inclusive range such as ``0:12`` or ``0:12:4``."""
+"""Values of a key: a text, or what is swept: one, a list, or an inclusive range such as ``0:12`` or ``0:12:4``."""
 
 from capratio.errors import InputError
 
@@ -31,6 +31,27 @@ def strings(value: object, where: str) -> tuple[str, ...]:
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
         return tuple(value)
     raise InputError(f"{where} is {value!r}; give a word or a list of words.")
+
+
+def booleans(value: object, where: str) -> tuple[bool, ...]:
+    """The truth values that a value of a case file stands for; the word "false" is none.
+
+    Raises InputError, which names ``where``, for anything but true, false or a list of these.
+    """
+    given = value if isinstance(value, list) else [value]
+    if given and all(isinstance(item, bool) for item in given):
+        return tuple(given)
+    raise InputError(f"{where} is {value!r}; give true or false without quotes, or a list of these.")
+
+
+def text(value: object, where: str) -> str:
+    """What a person wrote for people, its lines joined.
+
+    Raises InputError, which names ``where``, for anything but a string.
+    """
+    if not isinstance(value, str):
+        raise InputError(f"{where} is {value!r}; give a text in quotes.")
+    return " ".join(value.split())
 
 
 def _range(text: str, where: str) -> tuple[int, ...]:

@@ -7,9 +7,17 @@ from capratio.errors import InputError
 
 
 def test_a_known_claim_passes() -> None:
-    check_claims(["parameters"], ["parameters", "dense-flop"])
+    check_claims([("mine.toml: cases[1]", "parameters")], ["parameters", "dense-flop"])
 
 
-def test_a_misspelt_claim_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(InputError, match="'parametres', which is not known; did you mean 'parameters'"):
-        check_claims(["parametres"], ["parameters", "dense-flop"])
+@pytest.mark.parametrize(
+    ("claim", "hint"),
+    [("parametres", "did you mean 'parameters'?"), ("zzz", "the names are those of 'capratio list claims'.")],
+)
+def test_an_unknown_claim_is_refused_with_its_place_and_the_nearest_name(claim: str, hint: str) -> None:
+    named = [("mine.toml: cases[1]", "parameters"), ("mine.toml: cases[2]", claim)]
+
+    with pytest.raises(InputError) as caught:
+        check_claims(named, ["parameters", "dense-flop"])
+
+    assert f"mine.toml: cases[2]: claims names {claim!r}, which is not known; {hint}" == str(caught.value)

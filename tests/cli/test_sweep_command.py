@@ -17,7 +17,7 @@ def bundled(stand_in: Stand, tmp_path: Path) -> Path:
     """The one bundled case file, named quick."""
     path = tmp_path / "quick.toml"
     path.write_text("")
-    stand_in("capratio.sweep.case_file", bundled_case_files=lambda: {"quick": path}, read_case_files=lambda files: [])
+    stand_in("capratio.sweep.case_file", bundled_case_files=lambda: {"quick": path}, read_claims=lambda files: [])
     return path
 
 
@@ -83,7 +83,26 @@ def test_a_plan_measures_nothing_and_needs_no_folder(
     lines = capsys.readouterr().out.splitlines()
     assert ["tree-shared/p8-q8-k1", "3", "3.00", "MiB"] == lines[3].split()
     assert lines[4].endswith("refused: more than is free")
-    assert "3 cases, 9 replicates in 4 processes, about 1 min 12 s, at most 3.00 MiB at a time" == lines[-1]
+    assert "3 cases, 1 refused; 6 replicates in 4 processes, about 1 min 12 s, at most 3.00 MiB at a time" == lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("fits", "last"),
+    [
+        (True, "1 case, 3 replicates in 4 processes, about 1 min 12 s, at most 1.00 KiB at a time"),
+        (False, "1 case, 1 refused: none fits the memory that is free now, so that nothing would be measured"),
+    ],
+)
+def test_a_plan_says_what_is_refused_only_where_something_is(
+    fits: bool, last: str, bundled: Path, stand_in: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = SimpleNamespace(case="dense/p8-q8-k0", replicates=3, estimated_bytes=1024, fits=fits)
+    planned = SimpleNamespace(cases=[case], processes=4, estimated_s=72.0)
+    stand_in("capratio.sweep.plan", plan=lambda files, only, device: planned)
+
+    assert 0 == run(["sweep", "quick", "--plan"])
+
+    assert last == capsys.readouterr().out.splitlines()[-1]
 
 
 def test_without_a_folder_nothing_is_measured(bundled: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,3 +115,15 @@ def test_a_file_that_is_not_there_is_named_with_the_nearest(bundled: Path, capsy
     assert 2 == run(["sweep", "quik", "--plan"])
 
     assert "did you mean 'quick'?" in capsys.readouterr().err
+
+
+def test_an_unknown_claim_is_named_with_its_file_and_group(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[[cases]]\nlayer = "dense"\nin_features = 3\nclaims = "parametres"')
+
+    assert 2 == run(["sweep", str(path), "--plan"])
+
+    assert (
+        f"capratio: {path}: cases[1]: claims names 'parametres', which is not known; did you mean 'parameters'?\n"
+        == capsys.readouterr().err
+    )

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from capratio.errors import InputError
-from capratio.sweep.case_file import bundled_case_files, read_case_files
+from capratio.inputs.table import INPUTS, ROUTINGS
+from capratio.sweep.case_file import SWEPT_WORDS, bundled_case_files, read_case_files
 
 GOOD = """
 name = "mine"
@@ -28,6 +29,7 @@ product_flop = 12
 overhead_flop = 12
 overhead_flop_per_unit = 4
 """
+DENSE = '[[cases]]\nlayer = "dense"\nin_features = 3\n'
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -95,9 +97,29 @@ def test_ids_of_a_file_are_different(tmp_path: Path) -> None:
         (('claims = "parameters"', 'device = "cud"'), "did you mean 'cuda'"),
         (('claims = "parameters"', 'pass = "decode"'), "decoding is one token"),
         (('depth = "0:2"', "depth = -1"), "depth"),
-        (('depth = "0:2"', 'depth = "0:4"'), "each bit is the sign of a feature"),
-        (("parameters = 44", "parameters = 45"), "expected parameters = 45 by hand"),
-        (("depth = 2\nparameters", "depth = 3\nparameters"), "selects no case"),
+        (
+            ('depth = "0:2"', 'depth = "0:4"'),
+            "each bit of gate signs takes a feature of its own; use a depth of at most 3, or gate hyperplanes",
+        ),
+        (
+            ("parameters = 44", "parameters = 45"),
+            "cases[1]: expected parameters = 45 by hand, but the closed form of tree-shared (path form, 3 -> 2 "
+            "features, depth 2, gate signs, with bias) gives 44",
+        ),
+        (
+            ("depth = 2\nparameters", "depth = 3\nparameters"),
+            "selects no case of its group by layer = 'tree-shared', depth = 3;",
+        ),
+        (("[defaults]", "[[defaults]]"), "[defaults] is [{"),
+        (("replicates = 2", "sampling = 3"), "mine.toml: [sampling] is 3; give a table of keys"),
+        (("replicates = 2", 'sampling.min_samples = "ten"'), "[sampling]: min_samples is 'ten'; give an integer"),
+        (("replicates = 2", "sampling.max_samples = 5"), "[sampling]: min_samples is 10 and max_samples 5;"),
+        (("replicates = 2", "sampling.time_limit_s = nan"), "[sampling]: time_limit_s is nan; give a positive, finite"),
+        (("replicates = 2", "sampling.decode_token = 3"), "[sampling]: the key 'decode_token' is not known; did you"),
+        (('claims = "parameters"', 'bias = "no"'), "cases[1]: bias is 'no'; give true or false"),
+        (('claims = "parameters"', 'square = "false"'), "cases[1]: square is 'false'; give true or false"),
+        (('claims = "parameters"', "square = [true]"), "cases[1]: square is [True]; give true or false"),
+        (('claims = "parameters"', "claims = false"), "cases[1]: claims is False; give a word"),
         (("replicates = 2", "replicates = 0"), "replicates is 0"),
         (("replicates = 2", "replicates = true"), "replicates is True; give an integer"),
         (('claims = "parameters"', "replicates = 0"), "cases[1]: replicates is 0"),
@@ -146,3 +168,28 @@ def test_the_tree_cases_hold_three_lines_through_a_centre() -> None:
     assert set(range(13)) <= {k for p, q, k in path if p == q == 512}
     assert 8 <= len({p for p, q, k in path if q == 512 and k == 8})
     assert 8 <= len({q for p, q, k in path if p == 512 and k == 8})
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("defaults = 3\n[[cases]]", "[defaults] is 3; give a table of keys."),
+        ("cases = [3]", "cases[1] is 3; give a table of keys."),
+        (f"{DENSE}expected = 3", "cases[1]: expected is 3; give [[cases.expected]] tables."),
+        (f"{DENSE}expected = [3]", "cases[1]: expected is 3; give a table of keys."),
+        (f"{DENSE}[[cases.expected]]\ndepth = 0", "cases[1]: expected names no quantity; give one of parameters,"),
+        ("cases = 3", "has no cases; give at least one"),
+        ("[cases]", "has no cases; give at least one"),
+    ],
+)
+def test_what_is_no_table_or_an_idle_one_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_case_files([write(tmp_path, text)])
+
+    assert "mine.toml" in str(caught.value)
+    assert sentence in str(caught.value)
+
+
+def test_inputs_and_routings_are_those_that_there_are() -> None:
+    assert set(INPUTS) == set(SWEPT_WORDS["input"])
+    assert set(ROUTINGS) == set(SWEPT_WORDS["routing"])

@@ -3,7 +3,7 @@
 import pytest
 
 from capratio.errors import InputError
-from capratio.sweep.ranges import integers, strings
+from capratio.sweep.ranges import booleans, integers, strings, text
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,20 @@ def test_a_word_stands_for_itself_and_a_list_for_each_of_its_words() -> None:
     assert ("path", "collapsed") == strings(["path", "collapsed"], "form")
     with pytest.raises(InputError, match="form"):
         strings([1], "form")
+
+
+def test_a_boolean_stands_for_itself_and_a_list_for_each_of_its_booleans() -> None:
+    assert (False,) == booleans(False, "bias")
+    assert (True, False) == booleans([True, False], "bias")
+
+
+@pytest.mark.parametrize("given", ["no", "false", 0, 1, None, [], [True, "no"], [[True]]])
+def test_what_is_no_boolean_is_refused_with_its_key(given: object) -> None:
+    with pytest.raises(InputError, match=r"cases: bias is .*; give true or false"):
+        booleans(given, "cases: bias")
+
+
+def test_a_text_is_one_line_and_nothing_else_is_a_text() -> None:
+    assert "a sentence" == text("a\nsentence\n", "title")
+    with pytest.raises(InputError, match="title is 3; give a text in quotes"):
+        text(3, "title")
