@@ -74,11 +74,13 @@ def cost(
     from capratio.cost.layer_names import layer_id
     from capratio.cost.spec import LayerSpec
     from capratio.display import text_table
+    from capratio.sweep.case import check_bits
 
     name = layer_id(layer)
-    costs = [
-        closed_form(LayerSpec(name, in_features, out_features, depth, form, bias, gate), order) for depth in depths
-    ]
+    specs = [LayerSpec(name, in_features, out_features, depth, form, bias, gate) for depth in depths]
+    for spec in specs:
+        check_bits(spec)
+    costs = [closed_form(spec, order) for spec in specs]
     if as_json:
         for each in costs:
             click.echo(json.dumps({"in_features": in_features, "out_features": out_features} | each.as_row()))

@@ -45,7 +45,7 @@ def test_a_row_counted_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
     "text, expected", [("4", [4]), ("0:3", [0, 1, 2, 3]), ("0:12:4", [0, 4, 8, 12]), ("1:6:3", [1, 4])]
 )
 def test_a_range_of_depths_holds_both_ends(text: str, expected: list[int], capsys: pytest.CaptureFixture[str]) -> None:
-    rows = json_rows(capsys, "tree", *SIZES, "--depth", text)
+    rows = json_rows(capsys, "tree", "--in-features", "12", "--out-features", "5", "--depth", text)
 
     assert expected == [row["depth"] for row in rows]
 
@@ -76,3 +76,22 @@ def test_the_table_has_a_row_a_depth_under_aligned_headings(capsys: pytest.Captu
     assert lines[1].split()[:4] == ["depth", "parameters", "touched", "product"]
     assert lines[-1].split()[:5] == ["12", "2,147,222,016", "3,408,384", "524,288", "3,145,728"]
     assert 1 == len({len(line) for line in lines[2:]})
+
+
+@pytest.mark.parametrize("depth", ["5", "0:12"])
+def test_more_bits_than_features_are_refused_in_a_sentence_with_the_way_out(
+    depth: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 2 == run(["cost", "tree", "--in-features", "4", "--out-features", "4", "--depth", depth])
+
+    out, err = capsys.readouterr()
+    assert "" == out
+    assert 1 == len(err.splitlines())
+    assert "depth = 5 with in_features = 4" in err
+    assert "use a depth of at most 4, or gate hyperplanes." in err
+
+
+def test_hyperplanes_give_more_bits_than_there_are_features(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = json_rows(capsys, "tree", *SIZES, "--depth", "5", "--gate", "hyperplanes")
+
+    assert [5] == [row["depth"] for row in rows]

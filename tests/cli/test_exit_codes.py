@@ -120,7 +120,7 @@ def test_no_arguments_show_the_help_on_the_error_stream(capsys: pytest.CaptureFi
 
 
 def test_a_reader_that_goes_away_is_quiet() -> None:
-    sizes = ["--in-features", "8", "--out-features", "8"]
+    sizes = ["--in-features", "64", "--out-features", "64"]
     read_end, write_end = os.pipe()
     os.close(read_end)
 
