@@ -24,24 +24,33 @@ def list_names(kinds: tuple[str, ...]) -> None:
 
 
 def _layers() -> str:
+    from inspect import getmodule
+
     from capratio.cost.closed_forms.table import CLOSED_FORMS
     from capratio.cost.layer_names import LAYER_ALIASES
+    from capratio.cost.spec import FORMS, GATES_OF
     from capratio.display import text_table
 
     also = {layer: alias for alias, layer in LAYER_ALIASES.items()}
-    rows = [(layer, also.get(layer), _first_sentence(type(form).__doc__)) for layer, form in CLOSED_FORMS.items()]
-    return text_table(["layer", "also", "what it is"], rows, left=["layer", "also", "what it is"])
+    rows = []
+    for layer, form in CLOSED_FORMS.items():
+        # A dense layer has neither leaves nor bits.
+        forms, gates = (None, None) if layer == "dense" else (", ".join(FORMS), ", ".join(GATES_OF[layer]))
+        # The file of a closed form says what the layer is, its class what the layer costs.
+        rows.append((layer, also.get(layer), forms, gates, _first_sentence(getattr(getmodule(form), "__doc__", None))))
+    headers = ["layer", "also", "forms", "gates", "what it is"]
+    return text_table(headers, rows, left=headers)
 
 
 def _cases() -> str:
     from capratio.display import text_table
-    from capratio.sweep.case_file import bundled_case_files, read_case_files
+    from capratio.sweep.case_file import bundled_case_files, read_case_files, read_suites
 
     rows = []
     for name, path in sorted(bundled_case_files().items()):
-        cases = read_case_files([path])
-        rows.append((name, len(cases), str(path)))
-    return text_table(["file", "cases", "path"], rows, left=["file", "path"])
+        (suite,) = read_suites([path])
+        rows.append((name, len(read_case_files([path])), suite.title or None, str(path)))
+    return text_table(["file", "cases", "title", "path"], rows, left=["file", "title", "path"])
 
 
 def _claims() -> str:

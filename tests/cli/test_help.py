@@ -41,6 +41,13 @@ def test_cost_imports_neither_torch_nor_numpy_nor_pandas() -> None:
     assert "imported:" == done.stdout.splitlines()[-1]
 
 
+def test_a_list_of_layers_and_cases_imports_no_torch() -> None:
+    done = probe("list", "layers", "cases")
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "imported:" == done.stdout.splitlines()[-1]
+
+
 def test_the_probe_sees_a_heavy_import() -> None:
     code = f"import numpy\n{PROBE}"
 
