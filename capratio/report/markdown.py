@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.method import METHOD
 from capratio.report.summary_table import COLUMNS, cells, summary_rows
-from capratio.report.tables import failed_table, machine_table, verdict_headline, verdict_table
+from capratio.report.tables import failed_table, law_table, machine_table, suite_table, verdict_headline, verdict_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,14 +26,16 @@ def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFram
         f"# {_text(headline_title(run.machine))}",
         _text(lead_sentence(run, frame)),
         *([f"**{_text(missing)}**"] if (missing := unfinished(run)) else []),
+        *(f"**{_text(title)}.** {_text(analysis)}".rstrip() for title, analysis in suite_table(run.machine)),
         "## Verdicts",
         verdict_headline(verdicts),
         _table(
-            ("verdict", "law", "estimate", "promised", "where", "in a sentence"),
+            ("verdict", "law", "quantity", "estimate", "promised", "where", "in a sentence"),
             (
                 (
                     f"{row.icon} {row.status}",
                     f"{row.title} {row.group}".strip(),
+                    row.quantity,
                     row.estimate,
                     row.expected,
                     row.regime,
@@ -42,6 +44,8 @@ def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFram
                 for row in verdict_table(verdicts)
             ),
         ),
+        *(["### The laws in full"] if verdicts else []),
+        *(f"**{_text(law.title)}.** {_text(law.text)}" for law in law_table(verdicts)),
         "## Cases",
         _table(tuple(column.heading for column in COLUMNS), (cells(row) for row in summary_rows(frame))),
     ]

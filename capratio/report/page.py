@@ -24,7 +24,7 @@ from capratio.report.method import METHOD
 from capratio.report.palette import TONES
 from capratio.report.summary_table import COLUMNS, cells, common_parts, summary_json, summary_rows
 from capratio.report.svg import file_svg, inline_svg
-from capratio.report.tables import failed_table, machine_table, verdict_headline, verdict_table
+from capratio.report.tables import failed_table, law_table, machine_table, suite_table, verdict_headline, verdict_table
 from capratio.scaling.judge import judge
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ def render_page(
         fitted_words=_FITTED_WORDS,
         exact_words=_EXACT_WORDS,
         verdicts=verdict_table(verdicts),
+        laws=law_table(verdicts),
+        suites=suite_table(run.machine),
         figures=figures,
         columns=COLUMNS,
         cases=[cells(row, common) for row in rows],

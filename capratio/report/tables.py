@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Status → (icon, word): never by colour alone.
 STATUS_WORDS = {"holds": ("✓", "holds"), "broken": ("✗", "broken"), "undecided": ("?", "undecided")}
+# Parts of ``machine.json`` that tell runs apart and say what they are for; the page has them elsewhere or not at all.
+_NOT_OF_THE_MACHINE = ("identity", "suites")
 # Within a kind the reader needs the bad news first.
 _STATUS_ORDER = ("broken", "undecided", "holds")
 
@@ -59,6 +61,21 @@ def verdict_table(verdicts: "Iterable[Verdict]") -> list[VerdictRow]:
     return [_verdict_row(verdict) for verdict in ordered]
 
 
+@dataclass(frozen=True, slots=True)
+class LawRow:
+    """One claim's law: its id, its title in a line, its text in full."""
+
+    claim: str
+    title: str
+    text: str
+
+
+def law_table(verdicts: "Iterable[Verdict]") -> list[LawRow]:
+    """The laws of the verdicts in their order, each claim once."""
+    # A claim's text is its docstring, where double backticks mark names.
+    return list({v.claim: LawRow(v.claim, v.title, _unwrapped(v.text.replace("``", ""))) for v in verdicts}.values())
+
+
 def verdict_headline(verdicts: "Sequence[Verdict]") -> str:
     """How many laws hold, are broken and are undecided, in one sentence."""
     count = {status: sum(verdict.status == status for verdict in verdicts) for status in STATUS_WORDS}
@@ -93,18 +110,41 @@ def failed_table(records: "Iterable[Record]") -> list[FailedRow]:
     return [FailedRow(case, status, count, reason) for (case, status), (count, reason) in sorted(found.items())]
 
 
+def suite_table(machine: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The title and the analysis of each suite that ``machine.json`` names; none in runs that do not name theirs."""
+    suites = machine.get("suites")
+    rows = []
+    for suite in suites if isinstance(suites, list) else []:
+        if isinstance(suite, Mapping):
+            title = str(suite.get("title") or suite.get("name") or "")
+            rows.append((_unwrapped(title), _unwrapped(str(suite.get("analysis") or ""))))
+    return rows
+
+
 def machine_table(machine: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What ``machine.json`` says, as (name, value) rows; nested objects become ``outer · inner``, lists are joined."""
+    """What ``machine.json`` says of the machine, as (name, value) rows.
+
+    Nested objects become ``outer · inner``, and lists are joined.
+    """
+    return _flat({name: value for name, value in machine.items() if name not in _NOT_OF_THE_MACHINE})
+
+
+def _flat(described: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
-    for name, value in machine.items():
+    for name, value in described.items():
         label = str(name).replace("_", " ")
         if isinstance(value, Mapping):
-            rows += [(f"{label} · {inner}", text) for inner, text in machine_table(value)]
+            rows += [(f"{label} · {inner}", text) for inner, text in _flat(value)]
         elif isinstance(value, list | tuple):
             rows.append((label, ", ".join(map(_plain, value)) or NOTHING))
         else:
             rows.append((label, _plain(value)))
     return rows
+
+
+def _unwrapped(text: str) -> str:
+    """A text of wrapped lines as one line."""
+    return " ".join(text.split())
 
 
 def _plain(value: object) -> str:

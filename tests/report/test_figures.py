@@ -54,6 +54,18 @@ def test_latency_shows_trees_along_k_and_the_dense_layer_along_its_width(evidenc
     assert set(range(13)) == set(cold.loc[cold["series"] == "tree-shared", "depth"])
 
 
+@pytest.mark.parametrize("cache, said", [("warm", True), ("cold", False)])
+def test_the_efficiency_of_warm_decode_is_said_to_hold_the_misses_of_other_tokens(
+    cache: str, said: bool, record_maker: Callable[..., Record]
+) -> None:
+    frame = tidy(summarise([record_maker(depth=k, cache=cache) for k in range(3)]))
+
+    drawing = efficiency.draw(Evidence(frame))
+
+    assert drawing is not None
+    assert said == ("holds the misses of those too" in drawing.caption)
+
+
 def test_efficiency_is_latency_over_the_limit(evidence: Evidence) -> None:
     rows = efficiency.select(evidence)[0].rows
 

@@ -177,6 +177,33 @@ def test_a_plan_of_another_run_does_not_stay_beside_a_page(
     assert "planned measurements" not in files.index_html.read_text(encoding="utf-8")
 
 
+def test_each_law_stands_in_full_once_on_the_page_and_in_the_twin(
+    tmp_path: Path, record_maker: Callable[..., Record], run_writer: Callable[..., Path]
+) -> None:
+    made = [record_maker(layer, depth=2, claims=("parameters",)) for layer in ("tree-shared", "tree-unit")]
+
+    files = write_report(run_writer(tmp_path / "run", made), tmp_path / "out", COMMAND)
+
+    for shown in (files.index_html.read_text(encoding="utf-8"), files.markdown.read_text(encoding="utf-8")):
+        assert 1 == shown.split("The laws in full")[1].count("a bias has q parameters, learned hyperplanes k·p")
+        # What was counted, where, and over which range stands in the open.
+        assert "weight parameters at k = 2, p = 512, q = 512, N = 1, decode" in shown
+        assert "k = 2, p = 512, q = 512, N = 1, every pass and cache state measured" in shown
+
+
+def test_suites_say_what_they_are_for(
+    tmp_path: Path, record_maker: Callable[..., Record], run_writer: Callable[..., Path]
+) -> None:
+    suites = [{"name": "tree", "title": "Three lines", "analysis": "They decide <all>.", "groups": {}}]
+    run = run_writer(tmp_path / "run", [record_maker()], {"cpu_model": "X", "suites": suites})
+
+    files = write_report(run, tmp_path / "out", COMMAND)
+
+    top = files.index_html.read_text(encoding="utf-8").split("<nav")[0]
+    assert "<strong>Three lines.</strong> They decide &lt;all&gt;." in top
+    assert "**Three lines.** They decide &lt;all&gt;." in files.markdown.read_text(encoding="utf-8")
+
+
 def test_a_report_may_be_written_into_its_own_run(
     tmp_path: Path, record_maker: Callable[..., Record], run_writer: Callable[..., Path]
 ) -> None:

@@ -13,7 +13,14 @@ from capratio.records.record import Record
 from capratio.records.summary import summarise
 from capratio.report.frame import tidy
 from capratio.report.summary_table import COLUMNS, JSON_KEYS, cells, common_parts, summary_json, summary_rows
-from capratio.report.tables import failed_table, machine_table, verdict_headline, verdict_table
+from capratio.report.tables import (
+    failed_table,
+    law_table,
+    machine_table,
+    suite_table,
+    verdict_headline,
+    verdict_table,
+)
 from capratio.scaling.verdict import Verdict
 
 
@@ -79,6 +86,36 @@ def test_the_headline_counts_the_verdicts(verdict_maker: Callable[..., Verdict])
 
     assert "Of 3 laws tested, 2 hold, 1 is broken and 0 are undecided." == verdict_headline(given)
     assert "No law was tested: no case of this run serves a claim." == verdict_headline([])
+
+
+def test_a_law_is_told_in_full_once_a_claim(verdict_maker: Callable[..., Verdict]) -> None:
+    given = [verdict_maker(claim=claim, title=f"T{claim}", text="One\n``line``.\n\nTwo.") for claim in ("b", "a", "b")]
+
+    laws = law_table(given)
+
+    assert [("b", "Tb", "One line. Two."), ("a", "Ta", "One line. Two.")] == [
+        (law.claim, law.title, law.text) for law in laws
+    ]
+
+
+def test_suites_are_told_by_title_and_analysis() -> None:
+    suites = [
+        {"name": "tree", "title": "Three lines", "analysis": "\nThey\ndecide.\n", "groups": {"k line": "Why."}},
+        {"name": "bare"},
+    ]
+
+    assert [("Three lines", "They decide."), ("bare", "")] == suite_table({"suites": suites})
+
+
+@pytest.mark.parametrize("machine", [{}, {"suites": None}, {"suites": "tree"}, {"suites": ["tree", 7]}])
+def test_a_machine_that_names_no_suites_has_none(machine: dict[str, object]) -> None:
+    assert [] == suite_table(machine)
+
+
+def test_what_tells_runs_apart_is_no_row_of_the_machine() -> None:
+    rows = machine_table({"cores": 2, "identity": {"package": "5f"}, "suites": [{"name": "tree"}], "a": {"suites": 1}})
+
+    assert [("cores", "2"), ("a · suites", "1")] == rows
 
 
 def test_failed_cases_keep_their_reason_and_number_of_processes(record_maker: Callable[..., Record]) -> None:

@@ -17,6 +17,11 @@ from capratio.report.figures.evidence import Drawing, Evidence
 from capratio.report.figures.slices import View, views, words
 from capratio.report.palette import INK
 
+_WARM_DECODE = (
+    "A warm decode case is held against the bytes of one token, although its samples cycle through tokens of other "
+    "leaves, so that its time over the limit holds the misses of those too."
+)
+
 
 def select(evidence: Evidence) -> list[View]:
     """Each kind of call's depth line where a limit is known, with ``times_limit`` = latency / limit, and interval."""
@@ -59,8 +64,10 @@ def draw(evidence: Evidence) -> Drawing | None:
                 ax.set_ylabel("")
         share_limits(axes)
         legend(figure, looks)
-    return Drawing(
-        figure,
+    caption = (
         "The limit is the larger of compulsory bytes over the measured bandwidth at their footprint, and FLOP over the "
-        f"measured rate; {words(every, ('tokens', 'pass', 'cache'))}.",
+        f"measured rate; {words(every, ('tokens', 'pass', 'cache'))}."
     )
+    if ((every["pass"] == "decode") & (every["cache"] == "warm")).any():
+        caption += f" {_WARM_DECODE}"
+    return Drawing(figure, caption)
