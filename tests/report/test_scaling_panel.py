@@ -12,6 +12,7 @@ from capratio.records.summary import summarise
 from capratio.report.figures import scaling_panel, warm
 from capratio.report.figures.evidence import Evidence
 from capratio.report.frame import tidy
+from capratio.report.svg import LARGEST_SVG_BYTES, inline_svg
 from capratio.scaling.verdict import FitPoint, Verdict
 
 
@@ -133,3 +134,18 @@ def test_breaks_of_the_warm_line_are_marked_with_their_names(
     texts = " ".join(text.get_text() for text in drawing.figure.axes[0].texts)
     assert "L2" in texts
     assert "L3" in texts
+
+
+def test_as_many_laws_as_are_drawn_fit_one_figure(verdict_maker: Callable[..., Verdict]) -> None:
+    sizes = [2.0**step for step in range(24)]
+    made = tuple(
+        verdict_maker(
+            claim="path-latency-over-overhead-flop", group=f"tree-shared, N = {n}", points=points(sizes, sizes)
+        )
+        for n in range(8)
+    )
+
+    drawing = scaling_panel.draw(Evidence(tidy([]), made))
+
+    assert drawing is not None
+    assert len(inline_svg(drawing.figure, "scaling", "t", "d")) < LARGEST_SVG_BYTES

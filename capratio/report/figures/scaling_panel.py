@@ -108,7 +108,7 @@ def _points_and_fit(ax: "Axes", verdict: "Verdict", tone: Tone) -> None:
     # x^b has no value at 0 when an end of the interval is negative.
     fitted = points[points["x"] > 0]
     if verdict.estimate is not None and len(fitted) > 2:
-        at = np.geomspace(fitted["x"].min(), fitted["x"].max(), 60)
+        at = np.geomspace(fitted["x"].min(), fitted["x"].max(), 30)
         if verdict.low is not None and verdict.high is not None:
             ends = [fitted_curve(fitted, exponent, at) for exponent in (verdict.low, verdict.high)]
             ax.fill_between(at, np.minimum(*ends), np.maximum(*ends), color=tone.light, alpha=0.2, linewidth=0)
