@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_a_broken_law_is_1_and_an_undecided_one_3_under_strict(
 )
 @pytest.mark.parametrize("strict, status, code", [(True, "holds", 3), (False, "holds", 0), (True, "broken", 1)])
 def test_an_unfinished_run_says_so_and_is_not_whole_under_strict(
-    given: dict[str, int],
+    given: dict[str, Any],
     said: str,
     strict: bool,
     status: str,
