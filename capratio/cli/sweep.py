@@ -87,10 +87,13 @@ def _measure(files: list[Path], out: Path, only: str | None, device: str | None)
     with sweep_progress() as progress:
         outcome = run_sweep(files, out, only, progress, device)
     done = f"{outcome.measured} measured, {outcome.skipped} measured before"
-    click.echo(f"{out}: {done}, {len(outcome.failed)} without a measurement")
-    if outcome.failed:
-        click.echo(text_table(["case", "replicates", "status", "reason"], _failed_rows(outcome.failed), left=LEFT))
-    return NOTHING_MEASURED if outcome.failed and not outcome.measured and not outcome.skipped else 0
+    failed = [*outcome.failed_before, *outcome.failed]
+    click.echo(f"{out}: {done}, {len(failed)} without a measurement")
+    if failed:
+        click.echo(text_table(["case", "replicates", "status", "reason"], _failed_rows(failed), left=LEFT))
+    if outcome.failed_before:
+        click.echo("What ended without a measurement before is not tried again; give a new folder as --out to do so.")
+    return NOTHING_MEASURED if failed and not outcome.measured and not outcome.skipped else 0
 
 
 def _failed_rows(failed: list[tuple[str, int, str, str]]) -> list[tuple[str, int, str, str]]:

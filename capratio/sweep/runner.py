@@ -28,7 +28,7 @@ Ending = tuple[str, int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class SweepOutcome:
-    """What a sweep did: replicates measured now, those found done, and those that failed now and before."""
+    """What a sweep did: replicates measured now, those measured before, and those that failed now and before."""
 
     measured: int
     skipped: int
@@ -64,8 +64,9 @@ def run_sweep(
                 observer.finished(record)
                 if not record.measured:
                     failed.append(_ending(record))
-    wanted = sum(case.replicates for case in cases)
-    return SweepOutcome(total - len(failed), wanted - total, failed, run.failed)
+    wanted = {(case.id, replicate) for case in cases for replicate in range(case.replicates)}
+    failed_before = [ending for ending in run.failed if ending[:2] in wanted]
+    return SweepOutcome(total - len(failed), len(wanted) - total - len(failed_before), failed, failed_before)
 
 
 @dataclass(frozen=True, slots=True)

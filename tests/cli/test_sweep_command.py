@@ -35,7 +35,7 @@ def test_the_exit_code_is_5_only_when_cases_were_tried_and_none_has_a_record(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    outcome = SimpleNamespace(measured=measured, failed=failed, skipped=skipped)
+    outcome = SimpleNamespace(measured=measured, failed=failed, failed_before=[], skipped=skipped)
     given: list[object] = []
 
     def run_sweep(
@@ -58,13 +58,27 @@ def test_replicates_that_failed_alike_are_one_row(
     bundled: Path, stand_in: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     again = ("tree-shared/p8-q8-k1", 3, "timed-out", "it ran longer than 60 s, too.")
-    outcome = SimpleNamespace(measured=1, failed=[FAILED, again], skipped=0)
+    outcome = SimpleNamespace(measured=1, failed=[FAILED, again], failed_before=[], skipped=0)
     stand_in("capratio.sweep.runner", run_sweep=lambda *given: outcome)
 
     assert 0 == run(["sweep", "quick", "--out", str(tmp_path / "run")])
 
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if "timed-out" in line]
     assert [["tree-shared/p8-q8-k1", "2", "timed-out"]] == [row[:3] for row in rows]
+
+
+def test_what_failed_before_is_told_again_with_the_way_to_try_it(
+    bundled: Path, stand_in: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = SimpleNamespace(measured=0, failed=[], failed_before=[FAILED], skipped=0)
+    stand_in("capratio.sweep.runner", run_sweep=lambda *given: outcome)
+
+    assert 5 == run(["sweep", "quick", "--out", str(tmp_path / "run")])
+
+    shown = capsys.readouterr().out
+    assert "0 measured, 0 measured before, 1 without a measurement" in shown
+    assert "it ran longer than 60 s." in shown
+    assert "give a new folder as --out" in shown
 
 
 def test_a_plan_measures_nothing_and_needs_no_folder(

@@ -127,6 +127,7 @@ def test_a_sweep_that_goes_on_tells_what_failed_before(tmp_path: Path, monkeypat
 
     assert (1, 0) == (len(first.failed), len(first.failed_before))
     assert (0, 1) == (len(second.failed), len(second.failed_before))
+    assert (0, 0) == (second.measured, second.skipped)
 
 
 @pytest.mark.usefixtures("_no_ceilings")
