@@ -7,8 +7,8 @@ import click
 
 @click.command(short_help="Write the records of a run as CSV or Parquet.")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--csv", type=click.Path(path_type=Path, dir_okay=False), help="Write comma-separated values.")
-@click.option("--parquet", type=click.Path(path_type=Path, dir_okay=False), help="Write Parquet.")
+@click.option("--csv", type=click.Path(path_type=Path), help="Write comma-separated values.")
+@click.option("--parquet", type=click.Path(path_type=Path), help="Write Parquet.")
 def export(run: Path, csv: Path | None, parquet: Path | None) -> None:
     """Write the records of RUN as one flat table, a row a record.
 

@@ -2,8 +2,10 @@
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 import click
 
@@ -12,9 +14,13 @@ from capratio.cli.lazy_group import LazyGroup
 from capratio.errors import CapratioError
 
 BAD_INPUT = 2
+# As a shell reports a process that SIGINT or SIGTERM ended (128 + the signal).
 INTERRUPTED = 130
+TERMINATED = 143
 # As a shell reports a process whose reader went away (128 + SIGPIPE).
 READER_GONE = 141
+
+_GO_ON = "what was written before stays, and to go on, give the same command again."
 
 COMMANDS = {
     "cost": ("capratio.cli.cost", "cost"),
@@ -33,7 +39,8 @@ Example:
   capratio sweep quick --out runs/quick
   capratio verdict runs/quick
 
-Exit codes: 0 done, 1 a law is broken, 2 bad input, 3 undecided under --strict, 5 nothing was measured, 130 interrupted.
+Exit codes: 0 done, 1 a law is broken, 2 bad input, 3 undecided or unfinished under --strict, 5 nothing was measured,
+130 interrupted, 143 terminated.
 """
 
 capratio_group = LazyGroup(
@@ -53,8 +60,13 @@ capratio_group = LazyGroup(
 )
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which a scheduler stops a job; it unwinds like Ctrl-C, so that workers end and files are closed."""
+
+
 def main() -> None:
     """Run the command line with the arguments of this process, and leave with its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -78,8 +90,10 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(f"{error.format_message().rstrip('.')}; see '{where} --help'.", BAD_INPUT)
     except click.ClickException as error:
         return _fail(error.format_message(), BAD_INPUT)
+    except Terminated:
+        return _fail(f"terminated; {_GO_ON}", TERMINATED)
     except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted; what was written before stays.", INTERRUPTED)
+        return _fail(f"interrupted; {_GO_ON}", INTERRUPTED)
     except OSError as error:
         if error.errno == errno.EPIPE:
             _forget_stdout()
@@ -98,6 +112,10 @@ def _invoke(arguments: list[str]) -> int:
     except click.exceptions.Exit as left:
         return left.exit_code
     return code if isinstance(code, int) else 0
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
 
 
 def _fail(sentence: str, code: int) -> int:

@@ -8,9 +8,7 @@ import click
 
 @click.command(short_help="Write the page of a run.")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the page; RUN/report unless given."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the page; RUN/report unless given.")
 @click.option("--made-by", metavar="COMMAND", help="The command that the page names for making it again.")
 def report(run: Path, out: Path | None, made_by: str | None) -> None:
     """Write the page of RUN (index.html), its Markdown twin and its records into a folder.

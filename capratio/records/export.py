@@ -17,6 +17,7 @@ def write_csv(records: Iterable[Record], path: Path) -> None:
     """
     import pandas as pd
 
+    _check_place(path)
     table = _table(records, [narrow for column in columns() for narrow in _without_samples(column)])
     try:
         # Objects keep an integer an integer beside missing ones, where floats would round it.
@@ -35,6 +36,7 @@ def write_parquet(records: Iterable[Record], path: Path) -> None:
     import pandas as pd
     import pyarrow as pa  # type: ignore[import-untyped]
 
+    _check_place(path)
     types = {
         "text": pa.string(),
         "integer": pa.int64(),
@@ -70,6 +72,16 @@ def _without_samples(column: Column) -> list[Column]:
 
     stem = column.name.removesuffix("_s")
     return [Column(f"{stem}_count", "integer", count), Column(f"{stem}_median_s", "number", median_s)]
+
+
+def _check_place(path: Path) -> None:
+    """Refuse in our words what pandas and the system would refuse in theirs, before any work is done."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder and was given for a table; give a file in it.")
+    if not path.parent.is_dir():
+        raise InputError(
+            f"{path} cannot be written, since {path.parent} is not a folder; make it or give another file."
+        )
 
 
 def _refused(path: Path, error: OSError) -> InputError:

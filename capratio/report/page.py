@@ -68,6 +68,8 @@ def write_report(run_dir: Path, out_dir: Path, command: str) -> ReportFiles:
 
     Raises InputError for a folder that is no run, a folder that cannot be written, or a page over 1.5 MB.
     """
+    if out_dir.exists() and not out_dir.is_dir():
+        raise InputError(f"{out_dir} is a file and was given for the report; give a folder, new or old.")
     run = read_run(run_dir)
     verdicts = tuple(judge(run.records, run.machine))
     try:

@@ -1,6 +1,7 @@
 """Every way in which a command line can end has its exit code, and an error is one sentence without a traceback."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,8 +41,8 @@ def raising(error: BaseException) -> Callable[[], object]:
         ),
         (NothingMeasuredError("3 cases were tried."), 5, "capratio: 3 cases were tried."),
         (CapratioError("no."), 2, "capratio: no."),
-        (KeyboardInterrupt(), 130, "capratio: interrupted; what was written before stays."),
-        (click.Abort(), 130, "capratio: interrupted; what was written before stays."),
+        (KeyboardInterrupt(), 130, "capratio: interrupted; what was written before stays, and to go on, give the same"),
+        (click.Abort(), 130, "capratio: interrupted; what was written before stays, and to go on, give the same"),
         (PermissionError(13, "Permission denied", "/x/run"), 2, "capratio: /x/run: Permission denied"),
         (OSError(28, "No space left on device"), 2, "capratio: No space left on device"),
         (click.FileError("f", "no such"), 2, "capratio: Could not open file 'f': no such"),
@@ -62,6 +63,39 @@ def test_an_error_is_one_sentence_and_its_exit_code(
     assert "" == out
     assert err.startswith(sentence)
     assert 1 == len(err.splitlines())
+
+
+WAITING = """
+import time
+import click
+from capratio.cli import main
+
+def wait():
+    print("waits", flush=True)
+    try:
+        time.sleep(60)
+    finally:
+        print("closed", flush=True)
+
+main.capratio_group.get_command = lambda ctx, name: click.command("act")(wait)
+main.main()
+"""
+
+
+@pytest.mark.parametrize("sent, code, word", [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
+def test_a_process_that_is_stopped_closes_what_it_has_open_and_says_how_to_go_on(
+    sent: str, code: int, word: str
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING, "act"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert "waits\n" == process.stdout.readline()
+        process.send_signal(signal.Signals[sent])
+        out, err = process.communicate(timeout=60)
+
+    assert (code, "closed\n") == (process.returncode, out)
+    assert f"capratio: {word}; what was written before stays, and to go on, give the same command again.\n" == err
 
 
 def test_an_error_in_the_program_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,28 @@ def test_export_writes_each_format_that_is_asked_for(stand_in: Stand, capsys: py
     assert ["f.csv: 2 records", "f.parquet: 2 records"] == capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["report", "RUN", "--out", "FILE"], "FILE is a file and was given for the report; give a folder, new or old."),
+        (["export", "RUN", "--csv", "RUN"], "RUN is a folder and was given for a table; give a file in it."),
+        (["export", "RUN", "--parquet", "NO/a"], "NO/a cannot be written, since NO is not a folder; make it or give"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_one_sentence_of_ours(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("RUN").mkdir()
+    Path("RUN/machine.json").write_text("{}")
+    Path("RUN/records.jsonl").write_text("")
+    Path("FILE").write_text("")
+
+    assert 2 == run(arguments)
+
+    assert capsys.readouterr().err.startswith(f"capratio: {said}")
+
+
 def test_doctor_prints_each_finding_with_its_advice(stand_in: Stand, capsys: pytest.CaptureFixture[str]) -> None:
     findings = [
         SimpleNamespace(level="ok", name="threads", value="1", advice=None),

@@ -78,8 +78,13 @@ def test_parquet_types_do_not_depend_on_what_a_run_lacks(
 def test_a_table_that_cannot_be_written_is_one_sentence(
     write: Callable[[list[Record], Path], None], records: list[Record], tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="cannot be written"):
-        write(records, tmp_path / "nowhere" / "a")
+    (tmp_path / "file").write_text("")
+
+    for place in ("nowhere", "file"):
+        with pytest.raises(InputError, match=f"a cannot be written, since .*{place} is not a folder; make it or give"):
+            write(records, tmp_path / place / "a")
+    with pytest.raises(InputError, match="is a folder and was given for a table; give a file in it"):
+        write(records, tmp_path)
 
 
 def test_the_compact_copy_is_the_same_for_the_same_records(records: list[Record], tmp_path: Path) -> None:

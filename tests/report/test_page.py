@@ -248,6 +248,8 @@ def test_a_run_without_a_measurement_still_gives_a_page(
 def test_an_output_that_cannot_be_written_is_one_sentence(run_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
+    with pytest.raises(InputError, match="file is a file and was given for the report; give a folder, new or old"):
+        write_report(run_dir, tmp_path / "file", COMMAND)
     with pytest.raises(InputError, match=r"the report cannot be written to .*; give a folder that can be\."):
         write_report(run_dir, tmp_path / "file" / "out", COMMAND)
 
