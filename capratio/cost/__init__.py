@@ -1,6 +1,5 @@
 """What a layer should cost: a specification in, exact integers out; no torch."""
 
-from capratio.cost.capacity_table import CapacityRow, capacity_table
 from capratio.cost.closed_form import Cost, closed_form
 from capratio.cost.compulsory import compulsory_bytes
 from capratio.cost.executed import executed_flop, executed_routing, has_orders
@@ -12,7 +11,6 @@ from capratio.cost.roofline import Ceilings, RooflineLimit, limit
 from capratio.cost.spec import LayerSpec, VisitedNodes
 
 __all__ = [
-    "CapacityRow",
     "Ceilings",
     "Cost",
     "Flop",
@@ -21,7 +19,6 @@ __all__ = [
     "OperationFormula",
     "RooflineLimit",
     "VisitedNodes",
-    "capacity_table",
     "choose_order",
     "closed_form",
     "compulsory_bytes",

@@ -10,8 +10,8 @@ from capratio.scaling.bootstrap import Floats, draw_all, interval, location
 from capratio.scaling.margins import Margins
 from capratio.scaling.spread import standard_errors
 
-# What c0 may be: anything, at least 0, or 0 (an anchored floor is subtracted first).
-Floor = Literal["free", "not negative", "zero"]
+# What c0 may be: anything, or at least 0.
+Floor = Literal["free", "not negative"]
 
 # Steps of the coarse grid, and points of the fine one about its best: steps of 0.001, at which a parabola through three
 # neighbours finds the top. A floor that is just allowed gives the profile a corner, which a coarse parabola cuts.
@@ -56,44 +56,34 @@ def fit_difference(
     drawn = draw_all(values, margins.bootstrap_draws, rng)
     # The weights are the measurement's, the same for every draw.
     exponents = _exponents(x, np.vstack([estimates, drawn]), weights, margins, "free")
-    return _finished(x, estimates, weights, exponents, margins, "free", 0.0)
+    return _finished(x, estimates, weights, exponents, margins, "free")
 
 
-def fit_total(
-    x: Floats, values: Sequence[Floats], margins: Margins, rng: np.random.Generator, anchor: float | None = None
-) -> PowerFit:
-    """Fit totals: least squares of log y - log(c0 + a·x^b), with c0 not negative, or anchored.
+def fit_total(x: Floats, values: Sequence[Floats], margins: Margins, rng: np.random.Generator) -> PowerFit:
+    """Fit totals: least squares of log y - log(c0 + a·x^b), with c0 not negative.
 
     At each b, c0 and a take Gauss-Newton rounds: with r = log y - log ŷ, the working value ŷ (1 + r) is fitted by least
     squares of weights 1 / ŷ². Draws lie within the noise of the estimate, and take one round from its curve.
 
-    Args: x: sizes (n,), positive. values: for each size the total of each process, positive. anchor: c0 as measured on
-    an empty layer, in the unit of y; None fits it.
+    Args: x: sizes (n,), positive. values: for each size the total of each process, positive.
     """
-    kind: Floor = "not negative" if anchor is None else "zero"
-    below = anchor or 0.0
     logs = [np.log(each) for each in values]
     target = np.stack([location(each) for each in logs])
     curve = np.exp(target)
     for _ in range(_ROUNDS):
-        working, weights = _working(target, curve, below)
-        exponents = _exponents(x, working[None, :], weights, margins, kind)
-        curve = _finished(x, working, weights, exponents, margins, kind, below).at(x)
+        working, weights = _working(target, curve)
+        exponents = _exponents(x, working[None, :], weights, margins, "not negative")
+        curve = _finished(x, working, weights, exponents, margins, "not negative").at(x)
     drawn = draw_all(logs, margins.bootstrap_draws, rng)
-    working, weights = _working(np.vstack([target, drawn]), curve, below)
-    exponents = _exponents(x, working, weights, margins, kind)
-    return _finished(x, working[0], weights, exponents, margins, kind, below)
+    working, weights = _working(np.vstack([target, drawn]), curve)
+    exponents = _exponents(x, working, weights, margins, "not negative")
+    return _finished(x, working[0], weights, exponents, margins, "not negative")
 
 
-def plain_slope(x: Floats, y: Floats) -> float:
-    """The slope of log y over log x by least squares: what a fit that knows no floor would say."""
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
-
-
-def _working(target: Floats, curve: Floats, below: float) -> tuple[Floats, Floats]:
+def _working(target: Floats, curve: Floats) -> tuple[Floats, Floats]:
     # Beyond a factor of e the logarithm is too far from straight for one step.
     residual = np.clip(target - np.log(curve), -1.0, 1.0)
-    return curve * (1.0 + residual) - below, 1.0 / curve**2
+    return curve * (1.0 + residual), 1.0 / curve**2
 
 
 def _exponents(x: Floats, y: Floats, weights: Floats, margins: Margins, floor: Floor) -> Floats:
@@ -115,8 +105,6 @@ def _explained(scaled: Floats, b: Floats, y: Floats, weights: Floats, floor: Flo
 
     Args: b: (draws, exponents), or (1, exponents) for all draws alike. y: (draws, n).
     """
-    if floor == "zero":
-        return _through_origin(scaled, b, y, weights)
     basis = _basis(scaled, b)
     centres, means = basis @ weights, (y @ weights)[:, None]
     centred = basis - centres[..., None]
@@ -164,9 +152,7 @@ def _refined(b: Floats, explained: Floats) -> Floats:
     return np.asarray(b[rows, best] + np.where(best == inside, step * np.clip(shift, -1.0, 1.0), 0.0))
 
 
-def _finished(
-    x: Floats, y: Floats, weights: Floats, exponents: Floats, margins: Margins, floor: Floor, below: float
-) -> PowerFit:
+def _finished(x: Floats, y: Floats, weights: Floats, exponents: Floats, margins: Margins, floor: Floor) -> PowerFit:
     """The fit at the first of the exponents, the interval from the others."""
     exponent, middle = float(exponents[0]), _middle(x)
     powers = (x / middle) ** exponent
@@ -176,8 +162,8 @@ def _finished(
     spread = float(centred**2 @ weights)
     slope = float((y - mean) * weights @ centred) / spread if spread > 0 else 0.0
     c0 = mean - slope * mean_power
-    if floor == "zero" or (floor == "not negative" and c0 < 0):
+    if floor == "not negative" and c0 < 0:
         c0, slope = 0.0, float(y * weights @ powers / (powers**2 @ weights))
     drawn = exponents[1:] if len(exponents) > 1 else exponents
     low, high = interval(drawn, margins.confidence)
-    return PowerFit(exponent, float(low), float(high), below + c0, slope / middle**exponent)
+    return PowerFit(exponent, float(low), float(high), c0, slope / middle**exponent)
