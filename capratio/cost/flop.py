@@ -25,11 +25,6 @@ class Flop:
         """All FLOP that are executed."""
         return self.product + self.overhead + self.gating + self.bias + self.padded
 
-    @property
-    def useful(self) -> int:
-        """All FLOP but the padded ones."""
-        return self.total - self.padded
-
     def __add__(self, other: "Flop") -> "Flop":
         return Flop(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
