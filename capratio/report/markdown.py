@@ -41,7 +41,8 @@ def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFram
                     row.regime,
                     f"{row.sentence} {row.advice}".strip(),
                 )
-                for row in verdict_table(verdicts)
+                # As on the page, what the clock says comes first.
+                for row in sorted(verdict_table(verdicts), key=lambda row: row.kind == "exact")
             ),
         ),
         *(["### The laws in full"] if verdicts else []),
