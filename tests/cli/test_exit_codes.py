@@ -66,6 +66,7 @@ def test_an_error_is_one_sentence_and_its_exit_code(
 
 
 WAITING = """
+import signal
 import time
 import click
 from capratio.cli import main
@@ -78,6 +79,8 @@ def wait():
         print("closed", flush=True)
 
 main.capratio_group.get_command = lambda ctx, name: click.command("act")(wait)
+# A shell that runs the tests in its background has them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 main.main()
 """
 
