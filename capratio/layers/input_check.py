@@ -6,9 +6,9 @@ from capratio.errors import InputError
 
 
 def under_autocast(x: torch.Tensor) -> bool:
-    """Whether autocast is on where x lies."""
+    """Whether autocast is on where x lies; it leaves float64 as it is."""
     device = x.device.type
-    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return x.dtype != torch.float64 and torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def check_input(x: torch.Tensor, in_features: int, dtype: torch.dtype) -> None:

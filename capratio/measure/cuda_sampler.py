@@ -19,7 +19,7 @@ BLOCKING_LEAST_S = 5e-4
 # What waits for the device in the middle of a call launches no sooner for a longer block.
 BLOCKING_MOST_S = 5e-2
 # The clock that no device exceeds, so that a block is never shorter than asked.
-CYCLES_PER_S = 2e9
+CYCLES_PER_S = 3e9
 
 
 class CudaSampler(Generic[Argument, Output]):

@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,16 @@ class SourceState:
 
     commit: str | None
     dirty: bool | None
+
+
+def checkout_of(package: Path, candidates: Iterable[Path]) -> Path | None:
+    """The first checkout among some folders whose ``capratio/`` is the package that runs, byte for byte; or None.
+
+    A package that is installed from a checkout and run in it has the checkout's commit.
+    """
+    content = content_hash(package)
+    checkouts = (folder for folder in candidates if (folder / ".git").exists())
+    return next((folder for folder in checkouts if content_hash(folder / package.name) == content), None)
 
 
 def source_state(source: Path | None) -> SourceState:

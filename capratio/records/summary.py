@@ -126,7 +126,7 @@ def _summary(records: list[Record]) -> CaseSummary:
         # The case's name is the seed, so that a case has one interval in whatever company it is summarised.
         low_s, high_s = bootstrap_interval_s(medians_s, zlib.crc32(first.case.encode()))
         spread = statistics.stdev(medians_s) / latency_s if len(medians_s) > 1 else None
-        efficiency = first.limit.limit_s / latency_s if first.limit is not None else None
+        efficiency = _efficiency(measured)
     return CaseSummary(
         case=first.case,
         suite=first.suite,
@@ -145,6 +145,16 @@ def _summary(records: list[Record]) -> CaseSummary:
         limit=first.limit if measured else None,
         statuses=dict(Counter(record.status for record in records)),
     )
+
+
+def _efficiency(measured: list[Record]) -> float | None:
+    """The median of limit / latency, each process against the ceilings of its own time."""
+    shares = [
+        record.limit.limit_s / record.timing.latency_s
+        for record in measured
+        if record.limit is not None and record.timing is not None
+    ]
+    return statistics.median(shares) if shares else None
 
 
 def _within_noise(measured: list[Record]) -> float | None:

@@ -15,6 +15,9 @@ from capratio.sweep.process import run_process
 REFRESH_S = 600.0
 TIME_BUDGET_S = 5.0
 SILENCE_LIMIT_S = 180.0
+# A record cannot stand out above ceilings that are known no better than this.
+WIDE_SPREAD = 0.25
+MOST_TRIES = 3
 
 
 @dataclass(slots=True)
@@ -42,7 +45,16 @@ class RunCeilings:
         return self._latest[device, threads]
 
     def measure(self, device: str, threads: int) -> Ceilings:
-        """Measure the ceilings in a process of their own and append them to the run."""
+        """Measure the ceilings in a process of their own, again where a busy machine spread them; append the best."""
+        tries = [self._measured(device, threads)]
+        while tries[-1].spread > WIDE_SPREAD and len(tries) < MOST_TRIES:
+            tries.append(self._measured(device, threads))
+        best = min(tries, key=lambda each: each.spread)
+        append_ceilings(self.out, best.to_dict())
+        self._latest[device, threads] = best
+        return best
+
+    def _measured(self, device: str, threads: int) -> Ceilings:
         asked = {
             "device": device,
             "threads": threads,
@@ -52,10 +64,7 @@ class RunCeilings:
         }
         for event in run_process("capratio.sweep.ceilings_worker", json.dumps(asked), threads, SILENCE_LIMIT_S):
             if isinstance(event, dict):
-                ceilings = Ceilings.from_dict(event["ceilings"])
-                append_ceilings(self.out, ceilings.to_dict())
-                self._latest[device, threads] = ceilings
-                return ceilings
+                return Ceilings.from_dict(event["ceilings"])
             raise NothingMeasuredError(f"the machine's ceilings could not be measured: {event.reason}")
         raise NothingMeasuredError("the machine's ceilings could not be measured: their process said nothing.")
 
@@ -64,8 +73,12 @@ class RunCeilings:
 
 
 def with_limit(record: Record, ceilings: RunCeilings) -> Record:
-    """The record with its roofline, where it has a closed form."""
-    if record.exact is None or record.timing is None or record.exact.compulsory_bytes is None:
+    """The record with its roofline, where it has a closed form and something to do."""
+    exact = record.exact
+    if exact is None or record.timing is None or exact.compulsory_bytes is None:
+        return record
+    if exact.compulsory_bytes == 0 and not any(exact.flop.values()):
+        # A batch without tokens.
         return record
     return replace(record, limit=_limit(record, ceilings.latest(record.point.device, record.point.threads)))
 

@@ -44,14 +44,18 @@ def decode_job(line: str) -> Job:
 
 
 def plan_jobs(
-    cases: Iterable[Case], done: frozenset[tuple[str, int]], run_started_s: float, commit: str | None
+    cases: Iterable[Case],
+    done: frozenset[tuple[str, int]],
+    run_started_s: float,
+    commit: str | None,
+    first_block: int = 0,
 ) -> list[Job]:
     """The processes that are missing: replicate by replicate, in a seeded random order within each.
 
     A replicate of all layers lies close in time, so that what is compared is measured under like conditions; the random
     order keeps drift from falling on one layer.
 
-    done: the keys (case id, replicate) that need no measurement.
+    done: the keys (case id, replicate) that need no measurement. first_block: number of the first process.
     """
     cases = list(cases)
     jobs: list[Job] = []
@@ -65,7 +69,7 @@ def plan_jobs(
         shuffle.shuffle(groups)
         for group in groups:
             shuffle.shuffle(group)
-            jobs.append(Job(tuple(group), replicate, len(jobs), run_started_s, commit))
+            jobs.append(Job(tuple(group), replicate, first_block + len(jobs), run_started_s, commit))
     return jobs
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import torch
 from torch import nn
 
-from capratio.errors import InputError
+from capratio.errors import CapratioError, InputError
 from capratio.linux import require_linux
 from capratio.measure.flop_counter import count_operations
 from capratio.measure.memory import measure_memory
@@ -36,6 +36,8 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
     else than a tensor; WrongAnswerError where the output changes from call to call.
     """
     require_linux()
+    if not isinstance(module, nn.Module):
+        raise InputError(f"the module is {type(module).__name__}; give an nn.Module.")
     if not isinstance(input, torch.Tensor):
         raise InputError(f"the input is {type(input).__name__}; give a tensor of shape (..., in_features).")
     if input.dim() == 0:
@@ -111,11 +113,17 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
 
 def _first_output(call: Callable[[torch.Tensor], torch.Tensor], module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     try:
-        first, second = call(x), call(x)
-    except RuntimeError as error:
+        given_x = x.clone()
+        first = call(x).clone()
+        second = call(x)
+    except (RuntimeError, ValueError) as error:
+        if isinstance(error, CapratioError):
+            raise
         sentence = " ".join(str(error).split())
         given = f"shape {tuple(x.shape)}, {x.dtype} on {x.device}"
         raise InputError(f"{type(module).__name__} does not take an input of {given}: {sentence}") from error
+    if not torch.allclose(given_x, x, rtol=0.0, atol=0.0, equal_nan=True):
+        raise WrongAnswerError("the module changes its own input, so that no call can be repeated; give it a copy.")
     if first.isnan().any():
         raise WrongAnswerError("the output holds NaN, which equals nothing; give an input that is mapped to numbers.")
     if not torch.equal(first, second):

@@ -8,6 +8,7 @@ from pathlib import Path
 from capratio.errors import InputError
 from capratio.measure.cuda_device import require_cuda
 from capratio.measure.machine import describe_machine, free_memory_bytes, machine_identity
+from capratio.measure.source_state import checkout_of
 from capratio.records.codec import decode
 from capratio.records.record import Record
 from capratio.records.store import MACHINE, RecordWriter, read_run, write_machine, write_plan
@@ -53,7 +54,7 @@ def run_sweep(
     with RecordWriter(out) as writer:
         if writer.repaired:
             observer.note("the last record was cut off while it was written; it is measured again.")
-        jobs = plan_jobs(cases, run.done, run.started_s, run.commit)
+        jobs = plan_jobs(cases, run.done, run.started_s, run.commit, run.next_block)
         total = sum(len(job.cases) for job in jobs)
         observer.started(total)
         ceilings = RunCeilings(out, tuple(sorted({case.point.dtype for case in cases})), run.started_s)
@@ -77,6 +78,7 @@ class _OpenRun:
     started_s: float
     commit: str | None
     failed: list[Ending]
+    next_block: int = 0
 
 
 def _open_run(case_files: list[Path], cases: list[Case], out: Path) -> _OpenRun:
@@ -88,11 +90,12 @@ def _open_run(case_files: list[Path], cases: list[Case], out: Path) -> _OpenRun:
             write_machine(out, run.machine | {"identity": widened})
         done = frozenset((record.case, record.replicate) for record in run.records)
         failed = [_ending(record) for record in run.records if not record.measured]
-        opened = _OpenRun(done, float(run.machine["started_s"]), run.machine.get("commit"), failed)
+        next_block = 1 + max((record.block for record in run.records), default=-1)
+        opened = _OpenRun(done, float(run.machine["started_s"]), run.machine.get("commit"), failed, next_block)
     else:
         if out.is_dir() and any(out.iterdir()):
             raise InputError(f"{out} is not empty and holds no run; give an empty or new folder as --out.")
-        machine, started_s = describe_machine(PACKAGE.parent), time.time()
+        machine, started_s = describe_machine(checkout_of(PACKAGE, (PACKAGE.parent, Path.cwd()))), time.time()
         suites = [asdict(suite) for suite in read_suites(case_files)]
         write_machine(out, machine | {"identity": identity, "started_s": started_s, "suites": suites})
         commit = machine.get("commit")

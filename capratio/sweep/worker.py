@@ -58,7 +58,7 @@ def run_job(job: Job, events: TextIO) -> None:
         _say(events, {"starts": case.id})
         record = blank_record(case, job)
         try:
-            if not on_cpu:
+            if not on_cpu and layer is None:
                 refuse_beyond_device(case.point)
             layer = layer or build_layer(case.point, job.seed)
             # Cache states share their verified answers; gradients are as large as the layer, and are not kept.

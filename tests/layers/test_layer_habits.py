@@ -257,3 +257,14 @@ def test_depth_0_is_nn_linear_under_autocast_too(spec: LayerSpec, dtype: torch.d
 
     assert torch.bfloat16 == out.dtype
     assert torch.allclose(expected, out, rtol=1e-2, atol=1e-2)
+
+
+def test_autocast_leaves_float64_as_it_is(spec: LayerSpec) -> None:
+    layer, x = build(spec, init="random").double(), drawn(4, 9).double()
+    expected = layer(x)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = layer(x)
+
+    assert torch.float64 == out.dtype
+    assert torch.equal(expected, out)

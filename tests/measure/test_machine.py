@@ -16,7 +16,7 @@ from capratio.measure.machine import (
     machine_identity,
     read_governor,
 )
-from capratio.measure.source_state import SourceState, content_hash, source_state
+from capratio.measure.source_state import SourceState, checkout_of, content_hash, source_state
 
 GIBIBYTE = 2**30
 
@@ -104,6 +104,18 @@ def test_an_edited_or_a_new_file_makes_a_checkout_dirty(checkout: Path, name: st
     (checkout / name).write_text("2")
 
     assert source_state(checkout).dirty is True
+
+
+def test_an_installed_package_has_the_checkout_that_it_was_installed_from(checkout: Path, tmp_path: Path) -> None:
+    installed = tmp_path / "site-packages" / "capratio"
+    for package in (installed, checkout / "capratio"):
+        package.mkdir(parents=True)
+        (package / "code.py").write_text("1")
+
+    assert checkout == checkout_of(installed, (installed.parent, checkout))
+
+    (checkout / "capratio" / "code.py").write_text("2")
+    assert checkout_of(installed, (installed.parent, checkout)) is None
 
 
 def test_a_folder_inside_of_a_checkout_is_none_itself(checkout: Path) -> None:

@@ -124,6 +124,18 @@ def test_ceilings_are_measured_once_in_ten_minutes(monkeypatch: pytest.MonkeyPat
     assert 2 == len(measured)
 
 
+@pytest.mark.parametrize(("spreads", "kept"), [([0.1], 0.1), ([0.9, 0.2], 0.2), ([0.9, 0.5, 0.6], 0.5)])
+def test_ceilings_that_a_busy_machine_spreads_are_measured_up_to_three_times(
+    spreads: list[float], kept: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = iter(spreads)
+    monkeypatch.setattr(RunCeilings, "_measured", lambda *_: ceilings(next(tries)))
+    run = RunCeilings(tmp_path, ("float32",), 0.0)
+
+    assert kept == run.measure("cpu", 1).spread == run.latest("cpu", 1).spread
+    assert [] == list(tries)
+
+
 def test_a_layer_without_a_closed_form_has_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     without = replace(record(0.5), exact=replace(EXACT, compulsory_bytes=None))
 

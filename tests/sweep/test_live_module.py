@@ -84,3 +84,17 @@ def test_what_is_no_tensor_is_refused() -> None:
         measure_module(nn.Identity(), torch.tensor(1.0), QUICK)
     with pytest.raises(InputError, match="latency can be read on the CPU and on CUDA"):
         measure_module(nn.Identity(), torch.empty(2, 3, device="meta"), QUICK)
+
+
+def test_a_module_that_changes_its_input_is_refused() -> None:
+    class Greedy(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.add_(1)
+
+    with pytest.raises(WrongAnswerError, match="changes its own input"):
+        measure_module(Greedy(), torch.randn(2, 3), QUICK)
+
+
+def test_what_is_no_module_is_refused() -> None:
+    with pytest.raises(InputError, match=r"the module is function; give an nn\.Module"):
+        measure_module(lambda x: x, torch.randn(2, 3), QUICK)  # type: ignore[arg-type]

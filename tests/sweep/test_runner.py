@@ -76,6 +76,25 @@ def test_every_case_gives_a_record_and_a_second_sweep_measures_nothing(tmp_path:
     assert 3 * 540 == train.exact.flop["product"]
 
 
+def test_a_batch_without_tokens_has_a_time_and_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("capratio.sweep.ceilings.RunCeilings.refresh", lambda *_: None)
+    path, out = case_file(tmp_path), tmp_path / "run"
+
+    outcome = run_sweep([path], out, "*/n0/*", SilentObserver())
+
+    assert (1, []) == (outcome.measured, outcome.failed)
+    assert [None] == [record.limit for record in read_run(out).records]
+
+
+@pytest.mark.usefixtures("_no_ceilings")
+def test_processes_of_a_run_that_goes_on_are_numbered_on(tmp_path: Path) -> None:
+    path, out = case_file(tmp_path), tmp_path / "run"
+    run_sweep([path], out, "*/decode/*", SilentObserver())
+    run_sweep([path], out, "*/n0/*", SilentObserver())
+
+    assert [0, 1] == [record.block for record in read_run(out).records]
+
+
 @pytest.mark.usefixtures("_no_ceilings")
 def test_a_torn_record_is_measured_again(tmp_path: Path) -> None:
     path, out = case_file(tmp_path), tmp_path / "run"

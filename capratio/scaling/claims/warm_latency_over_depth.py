@@ -23,10 +23,11 @@ _LEAST_DEPTHS = 6
 class WarmLatencyOverDepth(Claim):
     """Warm latency of a token is a straight line over k that bends only where the layer's table leaves a cache.
 
-    The footprint is the nodes that all samples together visit. The exponent is not judged here: caches bend a
-    right layer's warm slope to 1.5. Breaks are found in the line, and each is named by the cache whose capacity the
-    footprint crosses there; the claim holds when all of them are explained so, and is undecided otherwise. Depth 0 is
-    left out: it is the dense product without bits, and the step from it to k = 1 is the fixed cost of choosing a path.
+    The footprint is the nodes that all samples together visit. The exponent is not judged here: caches bend a right
+    layer's warm slope to 1.5. Breaks are found in the line, and each is named by the cache whose capacity lies within a
+    factor of 4 of the footprint there, since a cache is shared with code and other data; the claim holds when all are
+    explained so, and is undecided otherwise. Depth 0 is left out: it is the dense product without bits, and the step
+    from it to k = 1 is the fixed cost of choosing a path.
     """
 
     id = "warm-latency-over-depth"
