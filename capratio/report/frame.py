@@ -10,7 +10,7 @@ from capratio.cost.flop import Flop
 from capratio.report.palette import series_name
 
 if TYPE_CHECKING:
-    from capratio.records.record import Exact, Limit, Memory, Point
+    from capratio.records.record import Exact, Memory, Point
     from capratio.records.summary import CaseSummary
 
 FLOP_CLASSES = tuple(Flop().as_dict())
@@ -91,7 +91,7 @@ def _row(summary: "CaseSummary") -> dict[str, Any]:
         **_place(summary.point),
         **_counted(summary.exact),
         **_held(summary.memory),
-        **_roof(summary.limit),
+        **_roof(summary),
     }
 
 
@@ -130,5 +130,8 @@ def _held(memory: "Memory | None") -> dict[str, Any]:
     return held
 
 
-def _roof(limit: "Limit | None") -> dict[str, Any]:
-    return {} if limit is None else {"limit_s": limit.limit_s, "bound": limit.bound}
+def _roof(summary: "CaseSummary") -> dict[str, Any]:
+    if summary.limit is None or summary.efficiency is None or summary.latency_s is None:
+        return {}
+    # Ceilings move from process to process: the limit in whose share of the latency all processes count.
+    return {"limit_s": summary.efficiency * summary.latency_s, "bound": summary.limit.bound}

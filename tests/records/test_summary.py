@@ -129,6 +129,18 @@ def test_failures_are_counted_and_give_no_numbers(made: Callable[..., Record], f
     assert (0, None, None, None, None) == (none.replicates, none.latency_s, none.low_s, none.efficiency, none.limit)
 
 
+def test_each_process_is_held_against_the_ceilings_of_its_own_time(made: Callable[..., Record]) -> None:
+    first = made(replicate=0, samples_s=(2.0,))
+    assert first.limit is not None
+    # A machine that was half as fast for a while: latency and limit doubled alike.
+    slow = made(replicate=1, samples_s=(4.0,), limit=replace(first.limit, limit_s=2 * first.limit.limit_s))
+    slower = made(replicate=2, samples_s=(8.0,), limit=replace(first.limit, limit_s=4 * first.limit.limit_s))
+
+    (summary,) = summarise([first, slow, slower])
+
+    assert summary.efficiency == pytest.approx(first.limit.limit_s / 2.0)
+
+
 def test_a_case_without_a_limit_has_no_efficiency(made: Callable[..., Record]) -> None:
     (summary,) = summarise([replace(made(), limit=None)])
 
