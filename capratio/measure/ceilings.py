@@ -57,12 +57,12 @@ def measure_ceilings(
     with torch.inference_mode(), _threads(threads):
         points = footprints(_last_level_bytes(device), _free_bytes(device))
         probes = [*bandwidth_probes(points, threads, device), *product_probes(names, device, used)]
-        rounds = repeat_probes(probes, started_s + time_budget_s, used, _wait(device))
+        rounds = repeat_probes(probes, started_s + time_budget_s, used, _wait(device), _burst(device))
     return _ceilings(rounds, measured_at_s, threads, device)
 
 
 def repeat_probes(
-    probes: list[Probe], deadline_s: float, clock: Clock, wait: Callable[[], None]
+    probes: list[Probe], deadline_s: float, clock: Clock, wait: Callable[[], None], burst: int = 1
 ) -> list[dict[Point, float]]:
     """The rate of each point in each round, the best of its candidates.
 
@@ -80,7 +80,7 @@ def repeat_probes(
         for index, probe in enumerate(probes):
             # Half of the share is for the untimed call, and for probes of one call that takes longer.
             share_s = (round_ends_s - clock.now_s()) / (len(probes) - index) / 2
-            rate = best_rate(probe, share_s, clock, wait)
+            rate = best_rate(probe, share_s, clock, wait, burst)
             rates[probe.point] = max(rate, rates.get(probe.point, 0.0))
         rounds.append(rates)
         last_s = clock.now_s() - started_s
@@ -148,6 +148,11 @@ def _last_level_bytes(device: str) -> int:
 
 def _free_bytes(device: str) -> int:
     return free_memory_bytes() if device == "cpu" else int(torch.cuda.mem_get_info()[0])
+
+
+def _burst(device: str) -> int:
+    # A launch takes a few µs and so does 4 MiB of a GPU's L2: launches go on while the device works.
+    return 1 if device == "cpu" else 64
 
 
 def _wait(device: str) -> Callable[[], None]:

@@ -11,6 +11,7 @@ import torch
 
 import capratio
 from capratio.measure.caches import ASSUMED_LAST_LEVEL_BYTES, SYSTEM, last_level, read_caches
+from capratio.measure.cuda_device import l2_bytes
 from capratio.measure.free_memory import free_memory_bytes
 from capratio.measure.source_state import content_hash, source_state
 from capratio.measure.telemetry import NoTelemetry, gpu_names, open_telemetry
@@ -95,6 +96,7 @@ def describe_machine(source: Path | None = None) -> dict[str, object]:
     return {
         **machine_identity(),
         "gpu_telemetry_absent_because": opened.reason if isinstance(opened, NoTelemetry) else None,
+        "gpu_l2_bytes": l2_bytes() if torch.cuda.is_available() else None,
         "last_level_cache_bytes": last_bytes or ASSUMED_LAST_LEVEL_BYTES,
         "last_level_cache_assumed": last_bytes is None,
         "physical_cores": psutil.cpu_count(logical=False),

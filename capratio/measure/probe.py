@@ -22,18 +22,20 @@ class Probe:
     call: Callable[[], object]
 
 
-def best_rate(probe: Probe, time_s: float, clock: Clock, wait: Callable[[], None]) -> float:
+def best_rate(probe: Probe, time_s: float, clock: Clock, wait: Callable[[], None], burst: int = 1) -> float:
     """The amount over the shortest of the calls that fit in a time, at least two after a first untimed one.
 
-    Args: time_s: seconds. wait: returns when the device has done all that it was given.
+    Args: time_s: seconds. wait: returns when the device has done all that it was given. burst: calls that are timed
+    together, so that a device's launches and the wait for it are not taken for its work.
     """
     probe.call()
     wait()
     started_s, shortest_s, calls = clock.now_s(), float("inf"), 0
     while calls < LEAST_CALLS or clock.now_s() - started_s < time_s:
         before_s = clock.now_s()
-        probe.call()
+        for _ in range(burst):
+            probe.call()
         wait()
         shortest_s = min(shortest_s, clock.now_s() - before_s)
         calls += 1
-    return probe.amount / shortest_s
+    return burst * probe.amount / shortest_s

@@ -71,11 +71,15 @@ def _fit(x: Floats, y: Floats, errors: Floats, knots: tuple[int, ...]) -> tuple[
     return residual, np.asarray((solution / scales)[2:])
 
 
-def cache_capacities(machine: Mapping[str, Any] | None) -> dict[str, int]:
+def cache_capacities(machine: Mapping[str, Any] | None, device: str = "cpu") -> dict[str, int]:
     """The data caches of ``machine.json`` by level, smallest first: {"L1": 32768, …}; empty where it names none.
 
-    Args: machine: its ``caches`` maps ``L1d``, ``L1i``, ``L2``, ``L3`` to sizes in bytes.
+    Args: machine: its ``caches`` maps ``L1d``, ``L1i``, ``L2``, ``L3`` to sizes in bytes, its ``gpu_l2_bytes`` is that
+    of the CUDA device. device: ``cpu`` or ``cuda``, whose caches are asked for.
     """
+    if device != "cpu":
+        l2_bytes = (machine or {}).get("gpu_l2_bytes", 0)
+        return {"L2": int(l2_bytes)} if _is_size(l2_bytes) else {}
     caches = (machine or {}).get("caches")
     found: dict[str, int] = {}
     if isinstance(caches, Mapping):

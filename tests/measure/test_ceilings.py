@@ -30,6 +30,13 @@ def nothing() -> None:
     """Wait for a device that is always done."""
 
 
+def test_calls_of_a_burst_share_one_wait(clock: Any) -> None:
+    # An untimed call of 1 s, then three of 2 s and a wait of 4 s: 3 · 12 in 10 s.
+    calls = probe(clock, [1.0, *[2.0] * 6])
+
+    assert 36.0 / 10.0 == best_rate(calls, 0.0, clock, lambda: clock.pass_s(4.0), burst=3)
+
+
 def test_the_best_rate_is_that_of_the_shortest_call_without_the_first(clock: Any) -> None:
     assert 12.0 / 2.0 == best_rate(probe(clock, [1.0, 4.0, 2.0, 3.0]), 9.0, clock, nothing)
 

@@ -134,3 +134,10 @@ def test_local_slopes_are_those_between_neighbours() -> None:
 
     assert 2.0 == pytest.approx(slope.x)
     assert 2.0 == pytest.approx(slope.slope)
+
+
+def test_a_gpus_cases_are_held_against_the_gpus_cache() -> None:
+    machine = {"caches": {"L1d": 32768, "L3": 2**25}, "gpu_l2_bytes": 50 * 2**20}
+
+    assert {"L2": 50 * 2**20} == cache_capacities(machine, "cuda")
+    assert {} == cache_capacities({"caches": {"L3": 2**25}}, "cuda")

@@ -159,4 +159,5 @@ def _breaks(line: Line, evidence: Evidence) -> tuple[Break, ...]:
     middles = np.array([float(np.median(each)) for each in line.values])
     # A law of exponent 1 with a floor is a straight line, so that a bend of the line is where the law is left.
     found = bends(line.x, middles, errors, evidence.margins)
-    return named(found, line.x, around, cache_capacities(evidence.machine), evidence.margins)
+    capacities = cache_capacities(evidence.machine, line.examples[0].point.device)
+    return named(found, line.x, around, capacities, evidence.margins)

@@ -61,7 +61,7 @@ class WarmLatencyOverDepth(Claim):
             sentence = f"Breaks cannot be told from {counted(len(depths), 'depth')}."
             return self.verdict(group, "undecided", where, sentence, quantity="breaks", points=points, advice=advice)
         around = [surroundings_of(example, whole_table=True) for example in line.examples]
-        capacities = cache_capacities(evidence.machine)
+        capacities = cache_capacities(evidence.machine, line.examples[0].point.device)
         errors = standard_errors(line.values, line.levels)
         found = bends(line.x, np.array([point.y for point in points]), errors, margins)
         breaks = named(found, line.x, around, capacities, margins)
