@@ -148,7 +148,7 @@ class GatedLayer(nn.Module, ABC):
             out = self._dense(x)
             # What is added to the dense product in the table's dtype is not autocast by torch.
             return out.to(torch.get_autocast_dtype(x.device.type)) if under_autocast(x) else out
-        if under_autocast(x):
+        if under_autocast(x) and self.weight.dtype != torch.float64:
             return self._under_autocast(x, gate_input)
         read = x if gate_input is None else gate_input
         bits = self.gate.decide(read.reshape(-1, self.gate.features))

@@ -142,19 +142,30 @@ def _summary(records: list[Record]) -> CaseSummary:
         efficiency=efficiency,
         exact=first.exact if measured else None,
         memory=first.memory if measured else None,
-        limit=first.limit if measured else None,
+        limit=_limit(measured),
         statuses=dict(Counter(record.status for record in records)),
     )
 
 
-def _efficiency(measured: list[Record]) -> float | None:
-    """The median of limit / latency, each process against the ceilings of its own time."""
+def _shares(measured: list[Record]) -> list[tuple[float, Limit]]:
+    """limit / latency of each process, against the ceilings of its own time, smallest first."""
     shares = [
-        record.limit.limit_s / record.timing.latency_s
+        (record.limit.limit_s / record.timing.latency_s, record.limit)
         for record in measured
         if record.limit is not None and record.timing is not None
     ]
+    return sorted(shares, key=lambda share: share[0])
+
+
+def _efficiency(measured: list[Record]) -> float | None:
+    shares = [share for share, _ in _shares(measured)]
     return statistics.median(shares) if shares else None
+
+
+def _limit(measured: list[Record]) -> Limit | None:
+    """The limit of the process whose share is the median."""
+    shares = _shares(measured)
+    return shares[(len(shares) - 1) // 2][1] if shares else None
 
 
 def _within_noise(measured: list[Record]) -> float | None:

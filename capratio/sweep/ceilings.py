@@ -11,7 +11,7 @@ from capratio.records.record import Limit, Record
 from capratio.records.store import append_ceilings
 from capratio.sweep.process import run_process
 
-# Often enough to follow a shared machine, seldom enough to cost under 2 % of a run.
+# Often enough to follow a shared machine, seldom enough to cost 1 % of a run, and 4 % where it is busy.
 REFRESH_S = 600.0
 TIME_BUDGET_S = 5.0
 SILENCE_LIMIT_S = 180.0

@@ -40,6 +40,8 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
         raise InputError(f"the module is {type(module).__name__}; give an nn.Module.")
     if not isinstance(input, torch.Tensor):
         raise InputError(f"the input is {type(input).__name__}; give a tensor of shape (..., in_features).")
+    if input.layout != torch.strided:
+        raise InputError(f"the input's layout is {input.layout}; give a dense tensor.")
     if input.dim() == 0:
         raise InputError("the input has no dimension; give a tensor of shape (..., in_features).")
 
@@ -116,7 +118,7 @@ def _first_output(call: Callable[[torch.Tensor], torch.Tensor], module: nn.Modul
         given_x = x.clone()
         first = call(x).clone()
         second = call(x)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, TypeError, LookupError) as error:
         if isinstance(error, CapratioError):
             raise
         sentence = " ".join(str(error).split())

@@ -95,7 +95,10 @@ def _open_run(case_files: list[Path], cases: list[Case], out: Path) -> _OpenRun:
     else:
         if out.is_dir() and any(out.iterdir()):
             raise InputError(f"{out} is not empty and holds no run; give an empty or new folder as --out.")
-        machine, started_s = describe_machine(checkout_of(PACKAGE, (PACKAGE.parent, Path.cwd()))), time.time()
+        machine, started_s = (
+            describe_machine(checkout_of(PACKAGE, (PACKAGE.parent, Path.cwd(), *Path.cwd().parents))),
+            time.time(),
+        )
         suites = [asdict(suite) for suite in read_suites(case_files)]
         write_machine(out, machine | {"identity": identity, "started_s": started_s, "suites": suites})
         commit = machine.get("commit")

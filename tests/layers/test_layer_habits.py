@@ -10,6 +10,7 @@ from torch import nn
 
 from capratio.cost.closed_form import closed_form
 from capratio.cost.spec import LayerSpec, VisitedNodes
+from capratio.errors import InputError
 from capratio.layers.dense import Dense
 from capratio.layers.gated_layer import GatedLayer
 from capratio.layers.table import LAYER_CLASSES, build
@@ -268,3 +269,10 @@ def test_autocast_leaves_float64_as_it_is(spec: LayerSpec) -> None:
 
     assert torch.float64 == out.dtype
     assert torch.equal(expected, out)
+
+
+def test_float64_weights_take_no_other_dtype_under_autocast(spec: LayerSpec) -> None:
+    layer = build(spec, init="random").double()
+
+    with torch.autocast("cpu", dtype=torch.bfloat16), pytest.raises(InputError, match="convert one of them"):
+        layer(drawn(4, 9))

@@ -79,11 +79,17 @@ class WarmLatencyOverDepth(Claim):
         )
 
 
+def _cache(name: str, capacities: dict[str, int]) -> str:
+    """A break's name, a cache with its size, so that a reader sees how far the footprint is from it."""
+    return f"{name} of {size(capacities[name])}" if name in capacities else name
+
+
 def _decided(breaks: Sequence[Break], capacities: dict[str, int]) -> tuple[Status, str, str]:
     if not breaks:
         return "holds", "The line has no break.", ""
     places = ", ".join(
-        f"k = {b.at:.0f} ({b.name}" + (f", visited nodes of {size(b.footprint_bytes)})" if b.footprint_bytes else ")")
+        f"k = {b.at:.0f} ({_cache(b.name, capacities)}"
+        + (f", visited nodes of {size(b.footprint_bytes)})" if b.footprint_bytes else ")")
         for b in breaks
     )
     sentence = f"The line bends at {places}."
