@@ -72,9 +72,8 @@ def cost(
 
     from capratio.cost.closed_form import closed_form
     from capratio.cost.layer_names import layer_id
-    from capratio.cost.spec import LayerSpec
+    from capratio.cost.spec import LayerSpec, check_bits
     from capratio.display import text_table
-    from capratio.sweep.case import check_bits
 
     name = layer_id(layer)
     specs = [LayerSpec(name, in_features, out_features, depth, form, bias, gate) for depth in depths]

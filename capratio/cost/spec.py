@@ -108,6 +108,17 @@ class VisitedNodes:
         return sum(self.levels[1:])
 
 
+def check_bits(spec: LayerSpec) -> None:
+    """Raise InputError where a layer's input has fewer features than its gate takes: one a bit, but for hyperplanes."""
+    if spec.gate == "hyperplanes" or spec.depth <= spec.in_features:
+        return
+    other = ", or gate hyperplanes" if "hyperplanes" in GATES_OF[spec.layer] else ""
+    raise InputError(
+        f"{spec.layer} is given depth = {spec.depth} with in_features = {spec.in_features}, but each bit of gate "
+        f"{spec.gate} takes a feature of its own; use a depth of at most {spec.in_features}{other}."
+    )
+
+
 def one_token(spec: LayerSpec) -> VisitedNodes:
     """The nodes that a single token visits: one a level (for each input unit, where bits are the unit's own)."""
     return VisitedNodes(1, (spec.trees,) * (spec.depth + 1))

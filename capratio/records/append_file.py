@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 from capratio.errors import InputError
@@ -42,14 +43,13 @@ class AppendFile:
     def __init__(self, path: Path) -> None:
         self.repaired = False
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
+        with ExitStack() as unless_opened:
+            unless_opened.callback(self.close)
             self._lock(path)
             self._repair(path)
             # The name of a new file is on the disk only when its folder is.
             sync_folder(path.parent)
-        except BaseException:
-            self.close()
-            raise
+            unless_opened.pop_all()
 
     def append(self, line: str) -> None:
         """Write a line and its newline and return when the disk has them; on failure the file is as it was."""

@@ -1,12 +1,12 @@
 """The compressed copy of a run's records that goes beside a report: the same records give the same bytes."""
 
 import gzip
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from capratio.records.codec import encode
 from capratio.records.record import Record
+from capratio.records.whole_file import write_whole
 
 _LEVEL = 9
 
@@ -19,10 +19,4 @@ def write_compact(records: Iterable[Record], path: Path) -> None:
     Raises InputError for a record without a JSON form, and OSError from the system.
     """
     text = "".join(f"{encode(record)}\n" for record in records)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(gzip.compress(text.encode(), _LEVEL, mtime=0))
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    write_whole(path, gzip.compress(text.encode(), _LEVEL, mtime=0))

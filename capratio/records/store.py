@@ -179,7 +179,7 @@ def _json(value: Mapping[str, Any], name: str) -> str:
 def _write_object(path: Path, value: Mapping[str, Any]) -> None:
     text = json.dumps(parse_object(_json(value, path.name)), indent=2, sort_keys=True)
     with _told(path.parent, "written"):
-        write_whole(path, text)
+        write_whole(path, f"{text}\n".encode())
 
 
 def _read_object(path: Path, parse: Callable[[str], Item], mend: str) -> Item:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from capratio.cost.spec import GATES_OF, LayerSpec
+from capratio.cost.spec import LayerSpec
 from capratio.errors import InputError
 from capratio.records.case_id import case_id
 from capratio.records.record import Point
@@ -85,15 +85,4 @@ def spec_of(point: Point) -> LayerSpec:
         form=point.form,
         bias=point.bias,
         gate=point.gate,
-    )
-
-
-def check_bits(spec: LayerSpec) -> None:
-    """Raise InputError where a layer's input has fewer features than its gate takes: one a bit, but for hyperplanes."""
-    if spec.gate == "hyperplanes" or spec.depth <= spec.in_features:
-        return
-    other = ", or gate hyperplanes" if "hyperplanes" in GATES_OF[spec.layer] else ""
-    raise InputError(
-        f"{spec.layer} is given depth = {spec.depth} with in_features = {spec.in_features}, but each bit of gate "
-        f"{spec.gate} takes a feature of its own; use a depth of at most {spec.in_features}{other}."
     )

@@ -9,10 +9,10 @@ from typing import Any
 
 from capratio.cost.executed import has_orders
 from capratio.cost.layer_names import layer_id
-from capratio.cost.spec import FORMS, GATES, MAX_DEPTH, ORDERS, PASSES
+from capratio.cost.spec import FORMS, GATES, MAX_DEPTH, ORDERS, PASSES, check_bits
 from capratio.errors import InputError
 from capratio.records.record import Point
-from capratio.sweep.case import Case, Sampling, check_bits, spec_of
+from capratio.sweep.case import Case, Sampling, spec_of
 from capratio.sweep.expected import check_expected
 from capratio.sweep.names import check_keys, one_of
 from capratio.sweep.ranges import booleans, integers, strings, text

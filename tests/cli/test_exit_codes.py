@@ -72,8 +72,8 @@ import click
 from capratio.cli import main
 
 def wait():
-    print("waits", flush=True)
     try:
+        print("waits", flush=True)
         time.sleep(60)
     finally:
         print("closed", flush=True)

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from capratio.cost.spec import LayerSpec
 from capratio.errors import InputError
-from capratio.sweep.case import Sampling, check_bits
+from capratio.sweep.case import Sampling
 
 
 def test_counts_from_one_on_and_positive_seconds_are_sampling() -> None:
@@ -33,25 +32,3 @@ def test_seconds_that_are_not_positive_and_finite_are_refused_by_their_name(name
 def test_fewer_samples_at_most_than_at_least_are_refused() -> None:
     with pytest.raises(InputError, match="min_samples is 10 and max_samples 5; give a max_samples of at least"):
         Sampling(min_samples=10, max_samples=5)
-
-
-@pytest.mark.parametrize(
-    ("layer", "gate", "way_out"),
-    [
-        ("tree-shared", "signs", "a depth of at most 4, or gate hyperplanes."),
-        ("tree-bias", "signs", "a depth of at most 4, or gate hyperplanes."),
-        ("tree-unit", "signs", "a depth of at most 4."),
-        ("tree-unit", "thresholds", "a depth of at most 4."),
-    ],
-)
-def test_more_bits_than_features_are_refused_with_a_way_out_that_the_layer_has(
-    layer: str, gate: str, way_out: str
-) -> None:
-    check_bits(LayerSpec(layer, 4, 4, depth=4, gate=gate))
-
-    with pytest.raises(InputError, match=f"depth = 5 with in_features = 4, but each bit of gate {gate} .*{way_out}$"):
-        check_bits(LayerSpec(layer, 4, 4, depth=5, gate=gate))
-
-
-def test_hyperplanes_may_have_more_bits_than_features() -> None:
-    check_bits(LayerSpec("tree-shared", 4, 4, depth=5, gate="hyperplanes"))

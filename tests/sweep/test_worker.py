@@ -17,6 +17,7 @@ from capratio.records.record import Point, Record
 from capratio.sweep import measure_case, worker
 from capratio.sweep.case import Case, Sampling
 from capratio.sweep.code_warmer import CodeWarmer
+from capratio.sweep.estimate import estimated_bytes
 from capratio.sweep.job import Job
 from capratio.sweep.refusal import RefusedError
 from capratio.sweep.trial import Layer, build_layer, prepare_trial
@@ -122,7 +123,7 @@ def test_an_imposed_routing_decides_how_many_leaves_are_visited(routing: str, le
     assert (leaves or 8) == record.exact.visited_levels[-1]
 
 
-def test_a_point_beyond_the_free_memory_of_its_device_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_recorded_with_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (10 * 2**20, 80 * 2**30))
 
     with pytest.raises(RefusedError, match=r"10\.0 MiB of memory are free.*nothing was allocated") as caught:
@@ -131,10 +132,20 @@ def test_a_point_beyond_the_free_memory_of_its_device_is_refused(monkeypatch: py
     assert ("refused", str(caught.value)) == worker.classify(caught.value)
 
 
-def test_a_point_within_the_free_memory_of_its_device_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (70 * 2**30, 80 * 2**30))
+@pytest.mark.parametrize(("share", "refused"), [(0.79, False), (0.81, True)])
+def test_a_point_is_refused_beyond_four_fifths_of_its_devices_free_memory(
+    share: float, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (round(estimated_bytes(POINT) / share), 80 * 2**30))
 
-    worker.refuse_beyond_device(POINT)
+    try:
+        worker.refuse_beyond_device(POINT)
+    except RefusedError:
+        was_refused = True
+    else:
+        was_refused = False
+
+    assert refused == was_refused
 
 
 def test_data_of_a_cold_case_are_evicted_and_its_code_is_warmed_before_each_sample(
