@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -28,36 +29,60 @@ class OperationCount:
     """What one call executed.
 
     cost: the sum over operations. unknown: names of operations without a rule, whose cost is missing from the sum, so
-    that it is a lower bound; empty when the count is exact.
+    that it is a lower bound; empty when the count is exact. operations: what is summed, by name, and, where it was
+    asked for, what ran inside of operations that bring a formula, which is in no sum.
     """
 
     cost: OperationCost
     unknown: tuple[str, ...] = ()
+    operations: tuple["CountedOperation", ...] = ()
 
 
-def count_operations(call: Callable[[], object], strict: bool) -> OperationCount:
+@dataclass(frozen=True, slots=True)
+class CountedOperation:
+    """All calls of one operation.
+
+    name: with its namespace, as torch's profiler shows it. within: the operation inside of which it ran, None for one
+    that the call itself ran. cost: of all its calls together, None where it has no rule.
+    """
+
+    name: str
+    within: str | None
+    calls: int
+    cost: OperationCost | None
+
+
+def count_operations(call: Callable[[], object], strict: bool, inside: bool = False) -> OperationCount:
     """Run a call once and count what it executes, gradients included if it takes them.
 
     The call's result is dropped: results of a run under a counter are not to be used.
 
-    Args: strict: whether an operation without a rule is an error (else it is listed in ``unknown``).
+    Args: strict: whether an operation without a rule is an error (else it is listed in ``unknown``). inside: whether
+    ``operations`` also lists what the implementation of an operation with a formula of its own runs.
 
     Raises UnknownOperationError, which names the operation, if ``strict``.
     """
-    counter = _Counter(strict)
+    counter = _Counter(strict, inside)
     with counter:
         call()
-    return OperationCount(counter.cost, tuple(sorted(counter.unknown)))
+    operations = tuple(
+        CountedOperation(name, within, calls, cost) for (within, name), (calls, cost) in counter.operations.items()
+    )
+    return OperationCount(counter.cost, tuple(sorted(counter.unknown)), operations)
 
 
 class _Counter(TorchDispatchMode):
     """Adds up the cost of each operation that torch dispatches while it is on."""
 
-    def __init__(self, strict: bool) -> None:
+    def __init__(self, strict: bool, inside: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.cost = OperationCost()
         self.unknown: set[str] = set()
+        # (within, name) → calls and their cost.
+        self.operations: dict[tuple[str | None, str], tuple[int, OperationCost | None]] = {}
         self._strict = strict
+        self._inside = inside
+        self._within: str | None = None
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -75,24 +100,51 @@ class _Counter(TorchDispatchMode):
                 out = func.decompose(*args, **given)
             if out is not NotImplemented:
                 return out
-        out = func(*args, **given)
         if isinstance(registered, OperationFormula):
-            self.cost += registered.cost(*args, **given, out_val=out)
+            out = self._run(func, args, given)
+            self._add(func, registered.cost(*args, **given, out_val=out))
             return out
+        out = func(*args, **given)
         call = observe(func, args, given, out)
         if any(tensor.is_complex() for tensor in tensors([list(args), out])):
-            self._unknown(f"{_name(func)} on complex numbers")
+            self._unknown(func, " on complex numbers")
         elif rule is not None:
-            self.cost += rule(call)
+            self._add(func, rule(call))
         elif is_view(func):
-            pass
+            self._add(func, OperationCost())
         elif registered is not None:
-            self.cost += call.cost(Flop(product=int(registered(*args, **given, out_val=out))))
+            self._add(func, call.cost(Flop(product=int(registered(*args, **given, out_val=out)))))
         else:
-            self._unknown(_name(func))
+            self._unknown(func)
         return out
 
-    def _unknown(self, name: str) -> None:
+    def _run(self, func: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
+        """Run an operation with a formula, and list what its implementation runs where that is asked for."""
+        if not self._inside or self._within is not None:
+            return func(*args, **given)
+        on_cuda = any(tensor.is_cuda for tensor in tensors([list(args), given]))
+        key = torch._C.DispatchKey.CUDA if on_cuda else torch._C.DispatchKey.CPU
+        self._within = func._schema.name
+        try:
+            # Straight to the implementation: a plain call would come back here, since the counter is on.
+            with self:
+                return func.redispatch(torch._C.DispatchKeySet(key), *args, **given)
+        finally:
+            self._within = None
+
+    def _add(self, func: Any, cost: OperationCost | None) -> None:
+        key = (self._within, func._schema.name)
+        calls, before = self.operations.get(key, (0, OperationCost()))
+        self.operations[key] = (calls + 1, None if cost is None or before is None else before + cost)
+        # The formula of the operation stands for all that runs inside of it.
+        if cost is not None and self._within is None:
+            self.cost += cost
+
+    def _unknown(self, func: Any, how: str = "") -> None:
+        self._add(func, None)
+        if self._within is not None:
+            return
+        name = f"{_name(func)}{how}"
         if self._strict:
             raise UnknownOperationError(
                 f"the operation {name} ran and its FLOP are not known, so a count would be wrong; give it a rule, or "
