@@ -26,6 +26,7 @@ COMMANDS = {
     "cost": ("capratio.cli.cost", "cost"),
     "list": ("capratio.cli.list", "list_names"),
     "sweep": ("capratio.cli.sweep", "sweep"),
+    "profile": ("capratio.cli.profile", "profile"),
     "verdict": ("capratio.cli.verdict", "verdict"),
     "report": ("capratio.cli.report", "report"),
     "export": ("capratio.cli.export", "export"),
