@@ -1,4 +1,4 @@
-"""How torch learns of an operation: schema, implementation, fake kernel, gradient and FLOP formula, in one place."""
+"""How torch learns of an operation: schema, implementations, fake kernel, gradient and FLOP formula, in one place."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -9,6 +9,7 @@ from torch.library import Library, register_autograd, register_fake
 from torch.utils.flop_counter import register_flop_formula
 
 from capratio.cost.operation import OperationCost, OperationFormula
+from capratio.kernels.backends import implementation
 
 # The definitions live as long as this object. Operations are defined on the library itself and not by ``custom_op``,
 # whose checks cost 4 us a call: a call through the library costs 1 us more than the plain function under inference
@@ -27,22 +28,31 @@ class Context(Protocol):
 
 
 def define(
+    folder: str,
     schema: str,
-    reference: Callable[..., torch.Tensor],
-    fake: Callable[..., torch.Tensor],
+    fake: Callable[..., Any],
     cost: Callable[..., OperationCost],
 ) -> OpOverload:
     """Define ``capratio::<name>`` and return the overload to call.
 
-    schema: torch's schema without the namespace. reference: runs on every device. fake: gives an empty output of the
-    right shape. cost: takes the arguments and ``out_val``, and gives what the reference executes and moves.
+    folder: of ``capratio.kernels``, whose modules implement the operation under its name. schema: torch's schema
+    without the namespace and without its last argument, ``str backend``, which is added here. fake: gives an empty
+    output of the right shape. cost: takes the arguments and ``out_val``, and gives what is executed and moved.
     """
-    name = schema.split("(")[0]
-    _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-    _LIBRARY.impl(name, reference, "CompositeExplicitAutograd")
-    register_fake(f"capratio::{name}", fake, lib=_LIBRARY)
+    name, _, rest = schema.partition("(")
+    arguments, _, returned = rest.rpartition(") ->")
+
+    def run(first: torch.Tensor, *others: Any) -> Any:
+        *inputs, backend = others
+        return implementation(folder, name, backend, first.device.type)(first, *inputs)
+
+    _LIBRARY.define(f"{name}({arguments}, str backend) ->{returned}", tags=(torch.Tag.pt2_compliant_tag,))
+    _LIBRARY.impl(name, run, "CompositeExplicitAutograd")
+    register_fake(f"capratio::{name}", lambda *given: fake(*given[:-1]), lib=_LIBRARY)
     packet = getattr(torch.ops.capratio, name)
-    register_flop_formula(packet, get_raw=True)(OperationFormula(cost))
+    register_flop_formula(packet, get_raw=True)(
+        OperationFormula(lambda *given, out_val=None: cost(*given[:-1], out_val=out_val))
+    )
     overload: OpOverload = packet.default
     return overload
 

@@ -1,4 +1,4 @@
-"""From bits to leaves, from leaves to the rows of their nodes, and tokens sorted by leaf."""
+"""From leaves to the rows of their nodes, and tokens sorted by leaf."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,17 +6,7 @@ from itertools import accumulate, pairwise
 
 import torch
 
-
-def leaf_index(bits: torch.Tensor) -> torch.Tensor:
-    """The leaf of each bit pattern, int(b_1..b_k) with b_1 the most significant: bool (..., k) -> int64 (...).
-
-    Costs k shifts and k - 1 adds a pattern.
-    """
-    depth = bits.shape[-1]
-    if depth == 0:
-        return bits.new_zeros(bits.shape[:-1], dtype=torch.int64)
-    weights = torch.arange(depth - 1, -1, -1, device=bits.device)
-    return (bits.to(torch.int64) << weights).sum(-1)
+from capratio.kernels.leaf_index.reference import leaf_index
 
 
 def node_rows(leaf: torch.Tensor, depth: int) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import embedding, linear
 
-from capratio.kernels.routing import leaf_index
+from capratio.kernels.leaf_index import leaf_index
 from capratio.layers.gated_layer import GatedLayer
 from capratio.layers.initialization import draw_linear, new_table
 
@@ -24,6 +24,7 @@ class CollapsedTreeBiasLinear(GatedLayer):
 
     layer = "tree-bias"
     form = "collapsed"
+    operation = "leaf_index"
 
     def _create(self, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
         self.weight = new_table((self.out_features, self.in_features), device, dtype)
@@ -48,4 +49,4 @@ class CollapsedTreeBiasLinear(GatedLayer):
     def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
         # One row a token needs no operation of its own: an embedding gathers it, and its gradient adds in a fixed
         # order.
-        return linear(x, self.weight, self.bias) + embedding(leaf_index(bits), self.table)
+        return linear(x, self.weight, self.bias) + embedding(leaf_index(bits, self.backend), self.table)

@@ -3,8 +3,8 @@
 import torch
 from torch.nn.functional import linear
 
+from capratio.kernels.leaf_index import leaf_index
 from capratio.kernels.leaf_linear import leaf_linear
-from capratio.kernels.routing import leaf_index
 from capratio.layers.gated_layer import GatedLayer
 from capratio.layers.initialization import draw_linear, new_table
 
@@ -25,6 +25,7 @@ class CollapsedTreeLinear(GatedLayer):
 
     layer = "tree-shared"
     form = "collapsed"
+    operation = "leaf_linear"
 
     def _create(self, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
         self.weight = new_table((self.spec.nodes, self.out_features, self.in_features), device, dtype)
@@ -44,4 +45,4 @@ class CollapsedTreeLinear(GatedLayer):
         return linear(x, self.weight[0], self.bias)
 
     def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
-        return self._add_bias(leaf_linear(x, self.weight, leaf_index(bits)))
+        return self._add_bias(leaf_linear(x, self.weight, leaf_index(bits, self.backend), self.backend))

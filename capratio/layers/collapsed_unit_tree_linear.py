@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import linear
 
-from capratio.kernels.routing import leaf_index
+from capratio.kernels.leaf_index import leaf_index
 from capratio.kernels.unit_lookup import unit_lookup
 from capratio.layers.gated_layer import GatedLayer
 from capratio.layers.initialization import draw_linear
@@ -26,6 +26,7 @@ class CollapsedUnitTreeLinear(GatedLayer):
 
     layer = "tree-unit"
     form = "collapsed"
+    operation = "unit_lookup"
     own_bits = True
 
     def _create(self, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
@@ -48,5 +49,5 @@ class CollapsedUnitTreeLinear(GatedLayer):
     def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
         leaves = self.spec.nodes
         trees = torch.arange(0, self.in_features * leaves, leaves, device=bits.device)
-        node = (leaf_index(bits) + trees).unsqueeze(-1)
-        return self._add_bias(unit_lookup(x, self.weight.flatten(0, 1), node))
+        node = (leaf_index(bits, self.backend) + trees).unsqueeze(-1)
+        return self._add_bias(unit_lookup(x, self.weight.flatten(0, 1), node, self.backend))

@@ -9,6 +9,7 @@ from torch import nn
 
 from capratio.cost.spec import LayerSpec, VisitedNodes
 from capratio.errors import InputError
+from capratio.kernels.backends import AUTO, REFERENCE, known_backend, resolve_backend
 from capratio.layers.gate import Gate
 from capratio.layers.gates import shared_gate, unit_gate
 from capratio.layers.initialization import draw_linear, known_init
@@ -21,12 +22,13 @@ Form = TypeVar("Form", bound="GatedLayer")
 class GatedLayer(nn.Module, ABC):
     """A linear layer whose weights are chosen for each token by the bits of a gate.
 
-    A subclass names its ``layer`` and ``form`` (of ``capratio.cost.spec``), says whether input units have ``own_bits``,
-    creates its ``weight``, and computes the outputs of (N, p) rows.
+    A subclass names its ``layer`` and ``form`` (of ``capratio.cost.spec``) and the folder of its hot ``operation``,
+    says whether input units have ``own_bits``, creates its ``weight``, and computes the outputs of (N, p) rows.
     """
 
     layer: ClassVar[str]
     form: ClassVar[str]
+    operation: ClassVar[str]
     own_bits: ClassVar[bool] = False
 
     gate: Gate
@@ -43,6 +45,7 @@ class GatedLayer(nn.Module, ABC):
         gate: str | Gate = "signs",
         gate_seed: int = 0,
         init: str = "dense",
+        backend: str = AUTO,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -52,6 +55,7 @@ class GatedLayer(nn.Module, ABC):
         self.out_features = out_features
         self.depth = depth
         self.init = known_init(init)
+        self.backend = known_backend(backend)
         make_gate = unit_gate if self.own_bits else shared_gate
         self.gate = make_gate(gate, in_features, depth, gate_seed, device, dtype)
         other_width = self.gate.features if self.gate.features != in_features else 0
@@ -162,11 +166,16 @@ class GatedLayer(nn.Module, ABC):
             out = self.forward(x.to(dtype), None if gate_input is None else gate_input.to(dtype))
         return out.to(torch.get_autocast_dtype(device))
 
+    @property
+    def ran_backend(self) -> str:
+        """The implementation that ``backend`` stands for where the layer lies; a plain linear one has but one."""
+        return resolve_backend(self.operation, self.backend, self.weight.device) if self.depth else REFERENCE
+
     def extra_repr(self) -> str:
-        """The sizes, as they were given."""
+        """The sizes and the backend, as they were given."""
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, depth={self.depth}, "
-            f"bias={self.bias is not None}"
+            f"bias={self.bias is not None}, backend={self.backend}"
         )
 
     def _check(self, x: torch.Tensor, gate_input: torch.Tensor | None) -> None:
@@ -190,6 +199,7 @@ class GatedLayer(nn.Module, ABC):
             bias=self.bias is not None,
             gate=deepcopy(self.gate),
             init="empty",
+            backend=self.backend,
             device=self.weight.device,
             dtype=self.weight.dtype,
         )

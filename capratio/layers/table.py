@@ -3,7 +3,7 @@
 import torch
 
 from capratio.cost.spec import LayerSpec
-from capratio.kernels.path_linear import AUTO
+from capratio.kernels.backends import AUTO
 from capratio.layers.collapsed_tree_bias_linear import CollapsedTreeBiasLinear
 from capratio.layers.collapsed_tree_linear import CollapsedTreeLinear
 from capratio.layers.collapsed_unit_tree_linear import CollapsedUnitTreeLinear
@@ -30,6 +30,7 @@ def build(
     order: str = AUTO,
     init: str = "dense",
     gate_seed: int = 0,
+    backend: str = AUTO,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> Dense | GatedLayer:
@@ -37,7 +38,7 @@ def build(
 
     Args: spec: layer, form, sizes, bias and gate. order: of the path form of shared bits, and not used by others. init:
     ``dense``, ``random`` or ``empty``, as each layer describes it (a dense layer is always drawn). gate_seed: of the
-    choice of features that give bits.
+    choice of features that give bits. backend: of the gated layers, one of ``capratio.kernels.backends.NAMES``.
 
     Raises InputError as the layer's constructor does.
     """
@@ -54,6 +55,7 @@ def build(
             gate_seed=gate_seed,
             init=init,
             order=order,
+            backend=backend,
             device=device,
             dtype=dtype,
         )
@@ -64,6 +66,7 @@ def build(
         gate=spec.gate,
         gate_seed=gate_seed,
         init=init,
+        backend=backend,
         device=device,
         dtype=dtype,
     )

@@ -3,8 +3,8 @@
 import torch
 from torch.nn.functional import linear
 
+from capratio.kernels.leaf_index import leaf_index
 from capratio.kernels.path_bias import path_bias
-from capratio.kernels.routing import leaf_index
 from capratio.layers.collapsed_tree_bias_linear import CollapsedTreeBiasLinear
 from capratio.layers.collapsing import leaf_sums
 from capratio.layers.gated_layer import GatedLayer
@@ -29,6 +29,7 @@ class TreeBiasLinear(GatedLayer):
 
     layer = "tree-bias"
     form = "path"
+    operation = "path_bias"
 
     def collapse(self) -> CollapsedTreeBiasLinear:
         """The inference form: the path sums of all leaves, stored; equal within rounding, with a copy of the gate."""
@@ -61,4 +62,5 @@ class TreeBiasLinear(GatedLayer):
         return path_bias(rows, self.table, leaf, 0).view(out.shape)
 
     def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
-        return path_bias(linear(x, self.weight, self.bias), self.table, leaf_index(bits), self.depth)
+        base, leaf = linear(x, self.weight, self.bias), leaf_index(bits, self.backend)
+        return path_bias(base, self.table, leaf, self.depth, self.backend)

@@ -3,7 +3,8 @@
 import torch
 from torch.nn.functional import linear
 
-from capratio.kernels.path_linear import AUTO, known_order, path_linear, resolve_order
+from capratio.kernels.backends import AUTO
+from capratio.kernels.path_linear import known_order, path_linear, resolve_order
 from capratio.layers.collapsed_tree_linear import CollapsedTreeLinear
 from capratio.layers.collapsing import leaf_sums
 from capratio.layers.gate import Gate
@@ -22,16 +23,17 @@ class TreeGatedLinear(GatedLayer):
     learned, or a gate module (which may read another tensor: ``layer(x, gate_input=h)``). gate_seed: of the choice of
     features. init: ``dense`` draws the root like nn.Linear and starts deeper nodes at zero, ``random`` draws every
     node, ``empty`` leaves memory as it is. order: one of ``capratio.cost.spec.ORDERS``, or ``auto``: the one of least
-    roofline time for the number of tokens.
+    roofline time for the number of tokens. backend: one of ``capratio.kernels.backends.NAMES``.
 
     Raises InputError for sizes under 1, a depth that is negative or more than the features that give bits, an unknown
-    gate, init or order.
+    gate, init, order or backend.
 
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading.
     """
 
     layer = "tree-shared"
     form = "path"
+    operation = "path_linear"
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class TreeGatedLinear(GatedLayer):
         gate_seed: int = 0,
         init: str = "dense",
         order: str = AUTO,
+        backend: str = AUTO,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -56,6 +59,7 @@ class TreeGatedLinear(GatedLayer):
             gate=gate,
             gate_seed=gate_seed,
             init=init,
+            backend=backend,
             device=device,
             dtype=dtype,
         )
@@ -94,4 +98,4 @@ class TreeGatedLinear(GatedLayer):
         return linear(x, self.weight[0], self.bias)
 
     def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
-        return self._add_bias(path_linear(x, self.weight, bits, self.order))
+        return self._add_bias(path_linear(x, self.weight, bits, self.order, self.backend))

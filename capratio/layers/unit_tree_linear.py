@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch.nn.functional import linear
 
-from capratio.kernels.routing import leaf_index
+from capratio.kernels.leaf_index import leaf_index
 from capratio.kernels.unit_lookup import unit_lookup
 from capratio.layers.collapsed_unit_tree_linear import CollapsedUnitTreeLinear
 from capratio.layers.collapsing import leaf_sums
@@ -33,6 +33,7 @@ class UnitTreeLinear(GatedLayer):
 
     layer = "tree-unit"
     form = "path"
+    operation = "unit_lookup"
     own_bits = True
     offsets: torch.Tensor
 
@@ -82,5 +83,5 @@ class UnitTreeLinear(GatedLayer):
 
     def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
         shifts = torch.arange(self.depth, -1, -1, device=bits.device)
-        node = (leaf_index(bits).unsqueeze(-1) >> shifts) + self.offsets
-        return self._add_bias(unit_lookup(x, self.weight.flatten(0, 1), node))
+        node = (leaf_index(bits, self.backend).unsqueeze(-1) >> shifts) + self.offsets
+        return self._add_bias(unit_lookup(x, self.weight.flatten(0, 1), node, self.backend))

@@ -3,7 +3,7 @@
 import torch
 
 from capratio.cost.spec import VisitedNodes
-from capratio.kernels.routing import leaf_index
+from capratio.kernels.leaf_index import leaf_index
 
 
 def visited_nodes(bits: torch.Tensor) -> VisitedNodes:

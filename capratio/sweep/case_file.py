@@ -29,7 +29,8 @@ SWEPT_WORDS: dict[str, tuple[str, ...]] = {
     # Those of capratio.inputs, which imports torch; a test holds the two equal.
     "input": ("gaussian", "text", "images"),
     "routing": ("measured", "uniform", "zipf", "single"),
-    "backend": ("reference",),
+    # Those of capratio.kernels, likewise.
+    "backend": ("auto", "reference", "cpu"),
     "gate": GATES,
     "order": ("auto", *ORDERS),
 }
@@ -55,7 +56,7 @@ DEFAULTS: dict[str, Any] = {
     "cache": "warm",
     "input": "text",
     "routing": "measured",
-    "backend": "reference",
+    "backend": "auto",
     "threads": 1,
     "gate": "signs",
     "order": "auto",
@@ -242,7 +243,14 @@ def _point(chosen: dict[str, Any], where: str) -> Point:
         raise InputError(f"{where}: depth = {chosen['depth']}; give a number of gating bits from 0 to {MAX_DEPTH}.")
     if chosen["layer"] == "dense":
         # A dense layer has no path, bits or order: every value of these gives the same case.
-        chosen |= {"form": "path", "depth": 0, "gate": "signs", "order": "auto", "routing": "measured"}
+        chosen |= {
+            "form": "path",
+            "depth": 0,
+            "gate": "signs",
+            "order": "auto",
+            "routing": "measured",
+            "backend": "auto",
+        }
     if chosen["pass"] == "decode" and chosen["tokens"] != 1:
         raise InputError(
             f"{where}: pass = 'decode' with tokens = {chosen['tokens']}; decoding is one token, use tokens = 1."

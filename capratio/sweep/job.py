@@ -86,5 +86,6 @@ def _process_key(case: Case) -> tuple[object, ...]:
         point.bias,
         point.gate,
         point.order,
+        point.backend,
         point.threads,
     )

@@ -10,6 +10,7 @@ from capratio.cost.spec import LayerSpec, VisitedNodes, one_token
 from capratio.errors import InputError
 from capratio.inputs.routing import impose_routing
 from capratio.inputs.table import make_input
+from capratio.kernels.backends import REFERENCE
 from capratio.layers.dense import Dense
 from capratio.layers.gated_layer import GatedLayer
 from capratio.layers.table import build
@@ -27,7 +28,7 @@ class Trial:
 
     call: runs one sample on what ``prepare`` gave. prepare: makes sample i ready, untimed. check: holds sample i
     against the verified output, untimed. visited: the nodes of one sample; sampled: those of the first so many samples
-    together. order: the order that runs, where there is one.
+    together. order: the order that runs, where there is one. backend: the one that runs.
     """
 
     call: Callable[[torch.Tensor], torch.Tensor]
@@ -36,12 +37,15 @@ class Trial:
     visited: VisitedNodes
     sampled: Callable[[int], VisitedNodes]
     order: str | None
+    backend: str
 
 
 def build_layer(point: Point, seed: int) -> Layer:
     """The layer of a point with every weight drawn at random."""
     order = point.order or "auto"
-    layer = build(spec_of(point), order=order, init="empty", device=point.device, dtype=_dtype(point))
+    layer = build(
+        spec_of(point), order=order, init="empty", backend=point.backend, device=point.device, dtype=_dtype(point)
+    )
     draw_weights(layer, point.in_features, point.depth, seed)
     return layer
 
@@ -76,7 +80,7 @@ def prepare_trial(layer: Layer, case: Case, seed: int) -> Trial:
 
     visited = one_token(case.spec) if point.pass_ == "decode" else whole
     order = _order(layer, point.tokens)
-    return Trial(call, lambda sample: batches[sample % len(batches)], check, visited, sampled, order)
+    return Trial(call, lambda sample: batches[sample % len(batches)], check, visited, sampled, order, _backend(layer))
 
 
 def _training(
@@ -109,7 +113,7 @@ def _training(
             check_same(expected, gradient, "gradient")
 
     visited = _visited(layer, detached, spec)
-    return Trial(call, prepare, check, visited, lambda _: visited, _order(layer, point.tokens))
+    return Trial(call, prepare, check, visited, lambda _: visited, _order(layer, point.tokens), _backend(layer))
 
 
 def _inputs(layer: Layer, point: Point, tokens: int, seed: int) -> torch.Tensor:
@@ -139,6 +143,10 @@ def _bits(layer: Layer, x: torch.Tensor) -> torch.Tensor | None:
 def _order(layer: nn.Module, tokens: int) -> str | None:
     order_for = getattr(layer, "order_for", None)
     return None if order_for is None or getattr(layer, "depth", 0) == 0 else str(order_for(tokens))
+
+
+def _backend(layer: Layer) -> str:
+    return layer.ran_backend if isinstance(layer, GatedLayer) else REFERENCE
 
 
 def _dtype(point: Point) -> torch.dtype:

@@ -71,7 +71,7 @@ def run_job(job: Job, events: TextIO) -> None:
                 evict = evict or CacheEvictor(last_level_cache_bytes())
                 cold = evict_data(evict, CodeWarmer(case, trial.order, job.seed))
             done = measure_case(layer, trial, case, cold, job.run_started_s, baseline_resident_bytes)
-            point = replace(case.point, order=trial.order)
+            point = replace(case.point, order=trial.order, backend=trial.backend)
             record = replace(
                 record,
                 status="measured",

@@ -117,8 +117,8 @@ def test_a_value_of_zero_gives_no_bit(spec: LayerSpec) -> None:
 def plant(spec: LayerSpec, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plant an error by one in the last bit of the node index of a layer."""
 
-    def off(bits: torch.Tensor) -> torch.Tensor:
-        return routing.leaf_index(bits) ^ 1
+    def off(bits: torch.Tensor, backend: str = "auto") -> torch.Tensor:
+        return leaf_index(bits, backend) ^ 1
 
     if spec.form == "collapsed":
         for module in (collapsed_tree_linear, collapsed_unit_tree_linear, collapsed_tree_bias_linear):

@@ -21,7 +21,13 @@ from capratio.cost.op_formulas.path_linear import (
     path_linear_input_gradient,
     path_linear_weight_gradient,
 )
-from capratio.cost.op_formulas.routing import leaf_index_operations, node_index_operations, sort_operations
+from capratio.cost.op_formulas.routing import (
+    leaf_index,
+    leaf_index_operations,
+    node_index_operations,
+    sort_operations,
+    tree_route,
+)
 from capratio.cost.op_formulas.unit_lookup import (
     unit_lookup,
     unit_lookup_input_gradient,
@@ -30,6 +36,7 @@ from capratio.cost.op_formulas.unit_lookup import (
 
 __all__ = [
     "hyperplane_bits",
+    "leaf_index",
     "leaf_index_operations",
     "leaf_linear",
     "leaf_linear_input_gradient",
@@ -41,6 +48,7 @@ __all__ = [
     "path_linear_input_gradient",
     "path_linear_weight_gradient",
     "sort_operations",
+    "tree_route",
     "unit_lookup",
     "unit_lookup_input_gradient",
     "unit_lookup_weight_gradient",

@@ -1,5 +1,7 @@
 """Steps of routing: sorting tokens and computing indices, which are operations and not FLOP."""
 
+from capratio.cost.operation import OperationCost
+
 # Bytes of one index (int64, torch's index dtype) and of one gating bit (torch.bool).
 INDEX_BYTES = 8
 BIT_BYTES = 1
@@ -28,3 +30,31 @@ def node_index_operations(patterns: int, depth: int) -> int:
     Args: patterns: bit patterns (N tokens, or N p where each unit has its own). depth: bits of a pattern.
     """
     return patterns * 2 * (depth + 1)
+
+
+def leaf_index(patterns: int, depth: int) -> OperationCost:
+    """The cost of the leaves of bit patterns: 2k - 1 routing steps each.
+
+    Args: patterns: bit patterns. depth: bits of a pattern.
+    """
+    return OperationCost(
+        routing_operations=leaf_index_operations(patterns, depth),
+        read_bytes=patterns * depth * BIT_BYTES,
+        written_bytes=patterns * INDEX_BYTES,
+    )
+
+
+def tree_route(tokens: int, depth: int, *, itemsize: int) -> OperationCost:
+    """The cost of leaves, tokens sorted by leaf, and where each leaf's tokens begin.
+
+    Nk compares, N (2k - 1) steps to the leaves, N ceil(log2 N) to sort.
+
+    Args: tokens N, depth k: counts. itemsize: bytes of a gating value.
+    """
+    groups = min(tokens, 2**depth)
+    return OperationCost(
+        routing_operations=tokens * depth + leaf_index_operations(tokens, depth) + sort_operations(tokens),
+        # The values; the leaf by the sort, the order and the leaf by the search for starts.
+        read_bytes=tokens * depth * itemsize + 3 * tokens * INDEX_BYTES,
+        written_bytes=(2 * tokens + groups + 1) * INDEX_BYTES,
+    )

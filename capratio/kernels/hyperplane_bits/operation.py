@@ -4,8 +4,8 @@ import torch
 
 from capratio.cost import op_formulas
 from capratio.cost.operation import OperationCost
+from capratio.kernels.backends import REFERENCE
 from capratio.kernels.definition import define
-from capratio.kernels.hyperplane_bits import reference
 
 
 def hyperplane_bits(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -15,7 +15,7 @@ def hyperplane_bits(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
     Returns bool (N, k), without a gradient: x and weight are taken as constants.
     """
-    out: torch.Tensor = _HYPERPLANE_BITS(x.detach(), weight.detach())
+    out: torch.Tensor = _HYPERPLANE_BITS(x.detach(), weight.detach(), REFERENCE)
     return out
 
 
@@ -25,8 +25,8 @@ def _cost(x: torch.Tensor, weight: torch.Tensor, *, out_val: object) -> Operatio
 
 
 _HYPERPLANE_BITS = define(
+    "hyperplane_bits",
     "hyperplane_bits(Tensor x, Tensor weight) -> Tensor",
-    reference.hyperplane_bits,
     lambda x, weight: x.new_empty((x.shape[0], weight.shape[0]), dtype=torch.bool),
     _cost,
 )

@@ -1,37 +1,41 @@
-"""leaf_linear as torch operations: three products of which each is the gradient of the others.
-
-Each is linear in both of its tensors, so the gradients of all three are again the three, and derivatives of every order
-follow.
-"""
+"""leaf_linear as torch operations: the product, and its gradients to tokens and to matrices."""
 
 import torch
 
 from capratio.cost import op_formulas
 from capratio.cost.operation import OperationCost
-from capratio.kernels.definition import Context, define, differentiate
-from capratio.kernels.leaf_linear import reference
+from capratio.kernels.backends import AUTO
+from capratio.kernels.definition import define
+from capratio.kernels.product import Product, differentiate_product
 
 
-def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
+def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, backend: str = AUTO) -> torch.Tensor:
     """Multiply every token by the matrix of its node, y_n = weight[node_n] x_n.
 
-    Args: x: (N, p). weight: (R, q, p). node: (N,) int64, rows of ``weight``.
+    Args: x: (N, p). weight: (R, q, p). node: (N,) int64, rows of ``weight``. backend: one of
+    ``capratio.kernels.backends.NAMES``.
 
     Returns (N, q). Differentiable in x and weight; the gradient of weight is dense.
+
+    Raises InputError for a backend that is not known or cannot run where x lies.
     """
-    out: torch.Tensor = _LEAF_LINEAR(x, weight, node)
+    out: torch.Tensor = _PRODUCT.forward(x, weight, node, backend)
     return out
 
 
-def leaf_linear_input_gradient(grad: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
+def leaf_linear_input_gradient(
+    grad: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, backend: str = AUTO
+) -> torch.Tensor:
     """The gradient of leaf_linear to x, dx_n = weight[node_n]^T dy_n: (N, q), (R, q, p), (N,) -> (N, p)."""
-    out: torch.Tensor = _INPUT_GRADIENT(grad, weight, node)
+    out: torch.Tensor = _PRODUCT.input_gradient(grad, weight, node, backend)
     return out
 
 
-def leaf_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int) -> torch.Tensor:
+def leaf_linear_weight_gradient(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, backend: str = AUTO
+) -> torch.Tensor:
     """The gradient of leaf_linear to weight, dW[r] = sum of dy_n x_n^T over node_n = r: -> (rows, q, p), dense."""
-    out: torch.Tensor = _WEIGHT_GRADIENT(grad, x, node, rows)
+    out: torch.Tensor = _PRODUCT.weight_gradient(grad, x, node, rows, backend)
     return out
 
 
@@ -59,61 +63,24 @@ def _visited(node: torch.Tensor) -> int:
     return visited
 
 
-_LEAF_LINEAR = define(
-    "leaf_linear(Tensor x, Tensor weight, Tensor node) -> Tensor",
-    reference.leaf_linear,
-    lambda x, weight, node: x.new_empty(x.shape[0], weight.shape[1]),
-    _cost,
+_PRODUCT = Product(
+    define(
+        "leaf_linear",
+        "leaf_linear(Tensor x, Tensor weight, Tensor node) -> Tensor",
+        lambda x, weight, node: x.new_empty(x.shape[0], weight.shape[1]),
+        _cost,
+    ),
+    define(
+        "leaf_linear",
+        "leaf_linear_input_gradient(Tensor grad, Tensor weight, Tensor node) -> Tensor",
+        lambda grad, weight, node: grad.new_empty(grad.shape[0], weight.shape[2]),
+        _input_gradient_cost,
+    ),
+    define(
+        "leaf_linear",
+        "leaf_linear_weight_gradient(Tensor grad, Tensor x, Tensor node, SymInt rows) -> Tensor",
+        lambda grad, x, node, rows: grad.new_empty(rows, grad.shape[1], x.shape[1]),
+        _weight_gradient_cost,
+    ),
 )
-_INPUT_GRADIENT = define(
-    "leaf_linear_input_gradient(Tensor grad, Tensor weight, Tensor node) -> Tensor",
-    reference.leaf_linear_input_gradient,
-    lambda grad, weight, node: grad.new_empty(grad.shape[0], weight.shape[2]),
-    _input_gradient_cost,
-)
-_WEIGHT_GRADIENT = define(
-    "leaf_linear_weight_gradient(Tensor grad, Tensor x, Tensor node, SymInt rows) -> Tensor",
-    reference.leaf_linear_weight_gradient,
-    lambda grad, x, node, rows: grad.new_empty(rows, grad.shape[1], x.shape[1]),
-    _weight_gradient_cost,
-)
-
-
-def _save(ctx: Context, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-    ctx.save_for_backward(*inputs[:3])
-
-
-def _backward(ctx: Context, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    x, weight, node = ctx.saved_tensors
-    needs_x, needs_weight, _ = ctx.needs_input_grad
-    return (
-        leaf_linear_input_gradient(grad, weight, node) if needs_x else None,
-        leaf_linear_weight_gradient(grad, x, node, weight.shape[0]) if needs_weight else None,
-        None,
-    )
-
-
-def _input_gradient_backward(ctx: Context, second: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    grad, weight, node = ctx.saved_tensors
-    needs_grad, needs_weight, _ = ctx.needs_input_grad
-    return (
-        leaf_linear(second, weight, node) if needs_grad else None,
-        leaf_linear_weight_gradient(grad, second, node, weight.shape[0]) if needs_weight else None,
-        None,
-    )
-
-
-def _weight_gradient_backward(ctx: Context, second: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    grad, x, node = ctx.saved_tensors
-    needs_grad, needs_x, _, _ = ctx.needs_input_grad
-    return (
-        leaf_linear(x, second, node) if needs_grad else None,
-        leaf_linear_input_gradient(grad, second, node) if needs_x else None,
-        None,
-        None,
-    )
-
-
-differentiate(_LEAF_LINEAR, _backward, _save)
-differentiate(_INPUT_GRADIENT, _input_gradient_backward, _save)
-differentiate(_WEIGHT_GRADIENT, _weight_gradient_backward, _save)
+differentiate_product(_PRODUCT)

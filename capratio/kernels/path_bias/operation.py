@@ -6,26 +6,31 @@ import torch
 
 from capratio.cost import op_formulas
 from capratio.cost.operation import OperationCost
+from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import Context, define, differentiate
-from capratio.kernels.path_bias import reference
 
 
-def path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
+def path_bias(
+    base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int, backend: str = AUTO
+) -> torch.Tensor:
     """Add the vectors of each token's path to its base, base_n + sum over l = 0..k of table[node_l].
 
     Args: base: (N, q). table: (2^(k+1) - 1, q), level order. leaf: (N,) int64 in 0..2^k - 1. depth: k.
+    backend: one of ``capratio.kernels.backends.NAMES``.
 
     Returns (N, q). Differentiable in base and table; the gradient of table is dense.
 
+    Raises InputError for a backend that is not known or cannot run where base lies.
+
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading of its O(k q) as a bias.
     """
-    out: torch.Tensor = _PATH_BIAS(base, table, leaf, depth)
+    out: torch.Tensor = _PATH_BIAS(base, table, leaf, depth, backend)
     return out
 
 
-def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
+def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int, backend: str = AUTO) -> torch.Tensor:
     """The gradient of path_bias to table, dtable[node_l] += dy_n: -> (2^(k+1) - 1, q), dense."""
-    out: torch.Tensor = _TABLE_GRADIENT(grad, leaf, depth)
+    out: torch.Tensor = _TABLE_GRADIENT(grad, leaf, depth, backend)
     return out
 
 
@@ -40,14 +45,14 @@ def _table_gradient_cost(grad: torch.Tensor, leaf: torch.Tensor, depth: int, *, 
 
 
 _PATH_BIAS = define(
+    "path_bias",
     "path_bias(Tensor base, Tensor table, Tensor leaf, int depth) -> Tensor",
-    reference.path_bias,
     lambda base, table, leaf, depth: base.new_empty(base.shape),
     _cost,
 )
 _TABLE_GRADIENT = define(
+    "path_bias",
     "path_bias_table_gradient(Tensor grad, Tensor leaf, int depth) -> Tensor",
-    reference.path_bias_table_gradient,
     lambda grad, leaf, depth: grad.new_empty(2 ** (depth + 1) - 1, grad.shape[1]),
     _table_gradient_cost,
 )
@@ -55,19 +60,21 @@ _TABLE_GRADIENT = define(
 
 class _DepthContext(Context, Protocol):
     depth: int
+    backend: str
 
 
 def _save(ctx: _DepthContext, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    *_, leaf, ctx.depth = inputs
+    *_, leaf, ctx.depth, ctx.backend = inputs
     ctx.save_for_backward(leaf)
 
 
 def _backward(ctx: _DepthContext, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     (leaf,) = ctx.saved_tensors
-    needs_base, needs_table, _, _ = ctx.needs_input_grad
+    needs_base, needs_table = ctx.needs_input_grad[:2]
     return (
         grad if needs_base else None,
-        path_bias_table_gradient(grad, leaf, ctx.depth) if needs_table else None,
+        path_bias_table_gradient(grad, leaf, ctx.depth, ctx.backend) if needs_table else None,
+        None,
         None,
         None,
     )
@@ -76,7 +83,7 @@ def _backward(ctx: _DepthContext, grad: torch.Tensor) -> tuple[torch.Tensor | No
 def _table_gradient_backward(ctx: _DepthContext, second: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     (leaf,) = ctx.saved_tensors
     base = second.new_zeros(leaf.shape[0], second.shape[1])
-    return path_bias(base, second, leaf, ctx.depth), None, None
+    return path_bias(base, second, leaf, ctx.depth, ctx.backend), None, None, None
 
 
 differentiate(_PATH_BIAS, _backward, _save)

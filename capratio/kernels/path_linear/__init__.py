@@ -5,10 +5,9 @@ from capratio.kernels.path_linear.operation import (
     path_linear_input_gradient,
     path_linear_weight_gradient,
 )
-from capratio.kernels.path_linear.ordering import AUTO, known_order, resolve_order
+from capratio.kernels.path_linear.ordering import known_order, resolve_order
 
 __all__ = [
-    "AUTO",
     "known_order",
     "path_linear",
     "path_linear_input_gradient",

@@ -9,8 +9,7 @@ from functools import lru_cache
 from capratio.cost.order import choose_order
 from capratio.cost.spec import ORDERS, LayerSpec
 from capratio.errors import InputError
-
-AUTO = "auto"
+from capratio.kernels.backends import AUTO
 
 
 def known_order(order: str) -> str:

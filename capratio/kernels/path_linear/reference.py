@@ -21,10 +21,12 @@ def path_linear_input_gradient(
     return _multiply(grad, weight, bits, _resolved(order, weight, bits))
 
 
-def path_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, order: str) -> torch.Tensor:
-    """dW[node_l] += dy_n x_n^T for l = 0..k: (N, q), (N, p), (N, k) -> (2^(k+1) - 1, q, p)."""
+def path_linear_weight_gradient(
+    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str
+) -> torch.Tensor:
+    """dW[node_l] += dy_n x_n^T for l = 0..k: (N, q), (N, p), (N, k) -> (rows, q, p)."""
     depth = bits.shape[1]
-    total = grad.new_zeros(2 ** (depth + 1) - 1, grad.shape[1], x.shape[1])
+    total = grad.new_zeros(rows, grad.shape[1], x.shape[1])
     groups = group_by_leaf(bits)
     columns = groups.gather(grad).to(product_dtype(grad)).t()
     inputs = groups.gather(x).to(product_dtype(x))

@@ -1,0 +1,21 @@
+"""Where one way of computing overtakes another, as it was measured, and on which machine."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class CpuCrossovers:
+    """Of the CPU kernels.
+
+    machine: where they were measured. library_product_from_tokens: a group of so many tokens goes to the library.
+    """
+
+    machine: str
+    library_product_from_tokens: int
+
+
+CPU_CROSSOVERS = CpuCrossovers(
+    **tomllib.loads(Path(__file__).with_name("crossovers.toml").read_text(encoding="utf-8"))["cpu"]
+)

@@ -1,0 +1,197 @@
+"""The compiled kernels of groups with few tokens: each visited matrix is read once, in the order of memory.
+
+A task is a block of rows of one group's matrix; tasks run on all of torch's threads, and no two write the same place,
+so that sums do not depend on the threads.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from capratio.kernels.compiling import compile_parallel, compile_tile
+from capratio.kernels.leaf_linear.tiles import (
+    COLUMNS,
+    ROWS,
+    TOKENS,
+    add_four_rows,
+    add_row,
+    dot_four,
+    dot_one,
+    dot_pair_of_rows,
+    dot_three,
+    dot_two,
+    set_four_rows,
+    set_row,
+)
+from capratio.kernels.widening import read_again, read_row
+
+
+@compile_parallel
+def multiply(x: Any, weight: Any, order: Any, keys: Any, begins: Any, ends: Any, out: Any) -> None:
+    """out[order[s]] = weight[keys[g]] x[s] for the places s of group g, begins[g]..ends[g].
+
+    x: (N, p) in sorted order. weight: (R, q, p), half types as bits. out: (N, q), in the tokens' order.
+    """
+    features, wide = weight.shape[1], weight.shape[2]
+    blocks = (features + ROWS - 1) // ROWS
+    for task in prange(keys.shape[0] * blocks):
+        group, block = task // blocks, task % blocks
+        buffer = np.empty((ROWS, wide), out.dtype)
+        first = block * ROWS
+        last = min(first + ROWS, features)
+        _multiply_block(
+            x, weight[keys[group]], order, begins[group], ends[group], first, last, buffer, out, out.dtype.type(0)
+        )
+
+
+@compile_tile
+def _multiply_block(
+    x: Any, matrix: Any, order: Any, begin: Any, end: Any, first: Any, last: Any, buffer: Any, out: Any, zero: Any
+) -> None:
+    head = (end - begin) % TOKENS
+    if head == 0:
+        head = TOKENS
+    for i in range(first, last):
+        row = read_row(matrix[i], buffer[i - first])
+        if head == 1:
+            out[order[begin], i] = dot_one(row, x[begin], zero)
+        elif head == 2:
+            s0, s1 = dot_two(row, x[begin], x[begin + 1], zero)
+            out[order[begin], i] = s0
+            out[order[begin + 1], i] = s1
+        elif head == 3:
+            s0, s1, s2 = dot_three(row, x[begin], x[begin + 1], x[begin + 2], zero)
+            out[order[begin], i] = s0
+            out[order[begin + 1], i] = s1
+            out[order[begin + 2], i] = s2
+        else:
+            _four(row, x, order, begin, i, out, zero)
+    for s in range(begin + head, end, TOKENS):
+        for i in range(first, last - 1, 2):
+            upper = read_again(matrix[i], buffer[i - first])
+            lower = read_again(matrix[i + 1], buffer[i + 1 - first])
+            s0, s1, s2, s3, t0, t1, t2, t3 = dot_pair_of_rows(upper, lower, x[s], x[s + 1], x[s + 2], x[s + 3], zero)
+            out[order[s], i] = s0
+            out[order[s], i + 1] = t0
+            out[order[s + 1], i] = s1
+            out[order[s + 1], i + 1] = t1
+            out[order[s + 2], i] = s2
+            out[order[s + 2], i + 1] = t2
+            out[order[s + 3], i] = s3
+            out[order[s + 3], i + 1] = t3
+        if (last - first) % 2:
+            _four(read_again(matrix[last - 1], buffer[last - 1 - first]), x, order, s, last - 1, out, zero)
+
+
+@compile_tile
+def _four(row: Any, x: Any, order: Any, s: Any, i: Any, out: Any, zero: Any) -> None:
+    s0, s1, s2, s3 = dot_four(row, x[s], x[s + 1], x[s + 2], x[s + 3], zero)
+    out[order[s], i] = s0
+    out[order[s + 1], i] = s1
+    out[order[s + 2], i] = s2
+    out[order[s + 3], i] = s3
+
+
+@compile_parallel
+def multiply_transposed(grad: Any, weight: Any, order: Any, keys: Any, begins: Any, ends: Any, out: Any) -> None:
+    """out[order[s]] = weight[keys[g]]^T grad[s] for the places s of group g, begins[g]..ends[g].
+
+    grad: (N, q) in sorted order. weight: (R, q, p), half types as bits. out: (N, p), in the tokens' order.
+    """
+    wide = weight.shape[2]
+    blocks = (wide + COLUMNS - 1) // COLUMNS
+    for task in prange(keys.shape[0] * blocks):
+        group, block = task // blocks, task % blocks
+        buffer = np.empty((ROWS, COLUMNS), out.dtype)
+        sums = np.empty((ends[group] - begins[group], COLUMNS), out.dtype)
+        first = block * COLUMNS
+        last = min(first + COLUMNS, wide)
+        sums[:] = 0
+        _multiply_columns(
+            grad, weight[keys[group]], begins[group], ends[group], first, last, buffer[:, : last - first], sums
+        )
+        for s in range(begins[group], ends[group]):
+            out[order[s], first:last] = sums[s - begins[group], : last - first]
+
+
+@compile_tile
+def _multiply_columns(
+    grad: Any, matrix: Any, begin: Any, end: Any, first: Any, last: Any, buffer: Any, sums: Any
+) -> None:
+    for top in range(0, matrix.shape[0], ROWS):
+        bottom = min(top + ROWS, matrix.shape[0])
+        for i in range(top, bottom):
+            add_row(sums[0], grad[begin, i], read_row(matrix[i, first:last], buffer[i - top]))
+        for s in range(begin + 1, end):
+            total = sums[s - begin]
+            i = top
+            while i + 4 <= bottom:
+                add_four_rows(
+                    total,
+                    grad[s, i],
+                    read_again(matrix[i, first:last], buffer[i - top]),
+                    grad[s, i + 1],
+                    read_again(matrix[i + 1, first:last], buffer[i + 1 - top]),
+                    grad[s, i + 2],
+                    read_again(matrix[i + 2, first:last], buffer[i + 2 - top]),
+                    grad[s, i + 3],
+                    read_again(matrix[i + 3, first:last], buffer[i + 3 - top]),
+                )
+                i += 4
+            while i < bottom:
+                add_row(total, grad[s, i], read_again(matrix[i, first:last], buffer[i - top]))
+                i += 1
+
+
+@compile_parallel
+def multiply_outer(grad: Any, x: Any, begins: Any, ends: Any, rows: Any, out: Any) -> None:
+    """out[r] = the sum of grad[s] x[s]^T over the places s of r, begins[r]..ends[r]; zero where it has none.
+
+    grad: (N, q), x: (N, p), in sorted order. rows: (M,), the rows r of out (R, q, p) that are written.
+    """
+    features, wide = grad.shape[1], x.shape[1]
+    blocks = (features + ROWS - 1) // ROWS
+    for task in prange(rows.shape[0] * blocks):
+        place, block = task // blocks, task % blocks
+        row = rows[place]
+        first = block * ROWS
+        for i in range(first, min(first + ROWS, features)):
+            total = out[row, i]
+            s = begins[place]
+            end = ends[place]
+            if end - s >= 4:
+                set_four_rows(
+                    total,
+                    grad[s, i],
+                    x[s],
+                    grad[s + 1, i],
+                    x[s + 1],
+                    grad[s + 2, i],
+                    x[s + 2],
+                    grad[s + 3, i],
+                    x[s + 3],
+                )
+                s += 4
+            elif end > s:
+                set_row(total, grad[s, i], x[s])
+                s += 1
+            else:
+                for j in range(wide):
+                    total[j] = 0
+            while s + 4 <= end:
+                add_four_rows(
+                    total,
+                    grad[s, i],
+                    x[s],
+                    grad[s + 1, i],
+                    x[s + 1],
+                    grad[s + 2, i],
+                    x[s + 2],
+                    grad[s + 3, i],
+                    x[s + 3],
+                )
+                s += 4
+            while s < end:
+                add_row(total, grad[s, i], x[s])
+                s += 1
