@@ -4,6 +4,7 @@ An implementation is a module of the operation's folder, ``reference``, ``cpu`` 
 first asked for, so that numba and triton are loaded only where they run.
 """
 
+import pickle
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -20,14 +21,17 @@ BACKENDS: dict[str, tuple[str, ...]] = {
     "hyperplane_bits": (REFERENCE,),
     "leaf_index": (REFERENCE, "cpu"),
     "leaf_linear": (REFERENCE, "cpu"),
-    "path_bias": (REFERENCE,),
-    "path_linear": (REFERENCE,),
+    "path_bias": (REFERENCE, "cpu"),
+    "path_linear": (REFERENCE, "cpu"),
     "tree_route": (REFERENCE, "cpu"),
-    "unit_lookup": (REFERENCE,),
+    "unit_lookup": (REFERENCE, "cpu"),
 }
 NAMES = (AUTO, REFERENCE, "cpu")
 
 Implementation = Callable[..., Any]
+
+# What reading compiled kernels raises where the files that keep them are damaged.
+CACHE_ERRORS = (pickle.UnpicklingError, EOFError)
 
 
 def known_backend(backend: str) -> str:
@@ -68,7 +72,16 @@ def implementation(folder: str, operation: str, backend: str, device_type: str) 
     except (ImportError, RuntimeError, OSError) as error:
         sentence = " ".join(str(error).split())
         raise InputError(
-            f"the {chosen} kernels of {folder} cannot be loaded ({sentence}); mend that, or name backend='{REFERENCE}'."
+            f"the {chosen} kernels of {folder} cannot be loaded ({sentence}); mend that (compiled kernels are kept in the "
+            f"folder NUMBA_CACHE_DIR, if that is set, else in the user's cache), or name backend='{REFERENCE}'."
         ) from error
     function: Implementation = getattr(module, operation)
     return function
+
+
+def damaged_cache(folder: str, error: Exception) -> InputError:
+    """What to do where compiled kernels were kept and cannot be read."""
+    return InputError(
+        f"the compiled kernels of {folder} that were kept cannot be read ({error}); delete their folder, which is "
+        f"NUMBA_CACHE_DIR, if that is set, else capratio/kernels in the user's cache, or name backend='{REFERENCE}'."
+    )

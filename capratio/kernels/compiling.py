@@ -1,7 +1,10 @@
 """How the CPU kernels are compiled: by numba, at their first use, with a note that says so, and kept for later."""
 
+import hashlib
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from threading import get_ident
 from time import perf_counter
 from typing import Any
@@ -16,9 +19,46 @@ FAST = {"reassoc", "contract", "nsz", "arcp"}
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: ``NUMBA_CACHE_DIR``, or a folder of these sources in the user's cache.
+
+    numba compiles a function anew when its own file changes, and not when a function changes that it calls; so each
+    content of ``capratio.kernels`` has a folder of its own.
+    """
+    if numba.config.CACHE_DIR:
+        return Path(numba.config.CACHE_DIR)
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "capratio" / "kernels" / digest.hexdigest()[:16]
+
+
+def writable(folder: Path) -> str:
+    """The folder, made if it is not there.
+
+    Raises OSError where it cannot be written, which numba would find out after it has compiled.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder} cannot be written")
+    return str(folder)
+
+
+_CACHE_FOLDER = writable(cache_folder())
+
+
 def _compiler(**options: Any) -> Decorator:
-    decorator: Decorator = numba.njit(cache=True, nogil=True, fastmath=FAST, **options)
-    return decorator
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        # numba asks for the folder of a function when it is decorated; other users of numba keep theirs.
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE_FOLDER
+        try:
+            compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, fastmath=FAST, **options)(function)
+        finally:
+            numba.config.CACHE_DIR = before
+        return compiled
+
+    return decorate
 
 
 compile_kernel = _compiler()

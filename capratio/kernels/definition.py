@@ -9,7 +9,7 @@ from torch.library import Library, register_autograd, register_fake
 from torch.utils.flop_counter import register_flop_formula
 
 from capratio.cost.operation import OperationCost, OperationFormula
-from capratio.kernels.backends import implementation
+from capratio.kernels.backends import CACHE_ERRORS, damaged_cache, implementation
 
 # The definitions live as long as this object. Operations are defined on the library itself and not by ``custom_op``,
 # whose checks cost 4 us a call: a call through the library costs 1 us more than the plain function under inference
@@ -44,7 +44,10 @@ def define(
 
     def run(first: torch.Tensor, *others: Any) -> Any:
         *inputs, backend = others
-        return implementation(folder, name, backend, first.device.type)(first, *inputs)
+        try:
+            return implementation(folder, name, backend, first.device.type)(first, *inputs)
+        except CACHE_ERRORS as error:
+            raise damaged_cache(folder, error) from error
 
     _LIBRARY.define(f"{name}({arguments}, str backend) ->{returned}", tags=(torch.Tag.pt2_compliant_tag,))
     _LIBRARY.impl(name, run, "CompositeExplicitAutograd")

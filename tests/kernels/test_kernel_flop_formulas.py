@@ -40,7 +40,7 @@ def rows(count: int, *shape: int) -> torch.Tensor:
 
 
 def check(aten_count: Any, module: Any, name: str, *arguments: Any) -> None:
-    promised = formula(name).cost(*arguments, out_val=None).flop
+    promised = formula(name).cost(*arguments, "reference", out_val=None).flop
 
     with torch.no_grad(), aten_count() as count:
         getattr(module, name)(*arguments)
@@ -72,7 +72,7 @@ def test_formulas_of_path_linear_equal_what_runs(
 
     check(aten_count, path_reference, "path_linear", x, weight, bits, order)
     check(aten_count, path_reference, "path_linear_input_gradient", grad, weight, bits, order)
-    check(aten_count, path_reference, "path_linear_weight_gradient", grad, x, bits, order)
+    check(aten_count, path_reference, "path_linear_weight_gradient", grad, x, bits, len(weight), order)
 
 
 @shapes
@@ -98,7 +98,7 @@ def test_formulas_of_path_bias_equal_what_runs(aten_count: Any, tokens: int, q: 
 @given(tokens=tokens_, h=sizes_, depth=st.integers(0, 4))
 def test_formula_of_hyperplane_bits_equals_what_runs(aten_count: Any, tokens: int, h: int, depth: int) -> None:
     x, weight = drawn(tokens, h), drawn(depth, h)
-    promised = formula("hyperplane_bits").cost(x, weight, out_val=None)
+    promised = formula("hyperplane_bits").cost(x, weight, "reference", out_val=None)
 
     with torch.no_grad(), aten_count() as count:
         hyperplane_reference.hyperplane_bits(x, weight)
@@ -121,9 +121,12 @@ def test_visited_nodes_are_counted_from_the_bits() -> None:
     bits = torch.tensor([[False, False], [False, False], [False, True]])
     arguments = drawn(3, 5), drawn(7, 4, 5), bits
 
-    assert 3 * 4 * 5 == formula("path_linear").cost(*arguments, "prefixes", out_val=None).flop.overhead
-    assert 2 * 2 * 4 * 5 == formula("path_linear").cost(*arguments, "leaves", out_val=None).flop.overhead
-    assert 2 * (2 * 3 * 4 * 5 + 3 * 4) == formula("path_linear").cost(*arguments, "nodes", out_val=None).flop.overhead
+    assert 3 * 4 * 5 == formula("path_linear").cost(*arguments, "prefixes", "reference", out_val=None).flop.overhead
+    assert 2 * 2 * 4 * 5 == formula("path_linear").cost(*arguments, "leaves", "reference", out_val=None).flop.overhead
+    assert (
+        2 * (2 * 3 * 4 * 5 + 3 * 4)
+        == formula("path_linear").cost(*arguments, "nodes", "reference", out_val=None).flop.overhead
+    )
 
 
 def test_the_counter_of_torch_reads_the_formulas() -> None:

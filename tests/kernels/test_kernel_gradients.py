@@ -15,6 +15,7 @@ from capratio.kernels.path_linear import path_linear, path_linear_input_gradient
 from capratio.kernels.unit_lookup import unit_lookup, unit_lookup_input_gradient, unit_lookup_weight_gradient
 
 DEPTH, IN, OUT = 2, 3, 2
+BACKENDS = ("reference", "cpu")
 NODES = 2 ** (DEPTH + 1) - 1
 
 
@@ -44,23 +45,25 @@ def operations(tokens: int) -> dict[str, tuple[Callable[..., torch.Tensor], tupl
     for order in ORDERS:
         cases[f"path_linear[{order}]"] = (path_linear, (x, weight, bits, order))
         cases[f"path_linear_input_gradient[{order}]"] = (path_linear_input_gradient, (grad, weight, bits, order))
-        cases[f"path_linear_weight_gradient[{order}]"] = (path_linear_weight_gradient, (grad, x, bits, order))
+        cases[f"path_linear_weight_gradient[{order}]"] = (path_linear_weight_gradient, (grad, x, bits, NODES, order))
     return cases
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("tokens", [0, 1, 4])
 @pytest.mark.parametrize("name", operations(1))
-def test_gradients_equal_finite_differences(name: str, tokens: int) -> None:
+def test_gradients_equal_finite_differences(name: str, tokens: int, backend: str) -> None:
     operation, arguments = operations(tokens)[name]
 
-    assert gradcheck(operation, arguments)
+    assert gradcheck(operation, (*arguments, backend))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", operations(1))
-def test_second_gradients_equal_finite_differences(name: str) -> None:
+def test_second_gradients_equal_finite_differences(name: str, backend: str) -> None:
     operation, arguments = operations(3)[name]
 
-    assert gradgradcheck(operation, arguments)
+    assert gradgradcheck(operation, (*arguments, backend))
 
 
 def test_only_the_gradients_that_are_needed_are_computed(aten_count: Any) -> None:
@@ -80,7 +83,7 @@ def test_torch_finds_schema_fake_kernel_and_autograd_of_each_operation_consisten
 
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
 
-    torch.library.opcheck(overload, arguments, test_utils=tests)
+    torch.library.opcheck(overload, (*arguments, "auto"), test_utils=tests)
 
 
 def test_bits_of_hyperplanes_have_no_gradient() -> None:
@@ -89,6 +92,6 @@ def test_bits_of_hyperplanes_have_no_gradient() -> None:
     assert not bits.requires_grad
     torch.library.opcheck(
         torch.ops.capratio.hyperplane_bits.default,
-        (real(3, IN, seed=1).detach(), real(2, IN, seed=2).detach()),
+        (real(3, IN, seed=1).detach(), real(2, IN, seed=2).detach(), "reference"),
         test_utils=("test_schema", "test_faketensor"),
     )

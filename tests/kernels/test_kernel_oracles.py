@@ -26,6 +26,8 @@ Naive = Callable[..., torch.Tensor]
 # float32, little else): a few units of the last place at the size of the sums.
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-4, torch.bfloat16: 0.1, torch.float16: 0.02}
 DTYPES = tuple(TOLERANCES)
+BACKENDS = ("reference", "cpu")
+backends_ = st.sampled_from(BACKENDS)
 
 shapes = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 tokens_ = st.integers(0, 9)
@@ -91,13 +93,13 @@ def test_hyperplane_bits_are_one_only_above_zero() -> None:
 
 
 @shapes
-@given(tokens=tokens_, p=sizes_, q=sizes_, rows=sizes_, dtype=st.sampled_from(DTYPES))
+@given(tokens=tokens_, p=sizes_, q=sizes_, rows=sizes_, dtype=st.sampled_from(DTYPES), backend=backends_)
 def test_leaf_linear_equals_its_definition(
-    naive_leaf_linear: Naive, tokens: int, p: int, q: int, rows: int, dtype: torch.dtype
+    naive_leaf_linear: Naive, tokens: int, p: int, q: int, rows: int, dtype: torch.dtype, backend: str
 ) -> None:
     x, weight, node = drawn(tokens, p, dtype=dtype), drawn(rows, q, p, dtype=dtype, seed=3), drawn_rows(rows, tokens)
 
-    out = leaf_linear(x, weight, node)
+    out = leaf_linear(x, weight, node, backend)
 
     assert (tokens, q) == tuple(out.shape)
     assert close(naive_leaf_linear(x, weight, node), out)
@@ -111,41 +113,42 @@ def test_leaf_linear_equals_its_definition(
     depth=st.integers(0, 5),
     order=st.sampled_from(ORDERS),
     dtype=st.sampled_from(DTYPES),
+    backend=backends_,
 )
 def test_path_linear_equals_its_definition(
-    naive_path_linear: Naive, tokens: int, p: int, q: int, depth: int, order: str, dtype: torch.dtype
+    naive_path_linear: Naive, tokens: int, p: int, q: int, depth: int, order: str, dtype: torch.dtype, backend: str
 ) -> None:
     x, weight = drawn(tokens, p, dtype=dtype), drawn(2 ** (depth + 1) - 1, q, p, dtype=dtype, seed=3)
     bits = drawn_bits(tokens, depth)
 
-    out = path_linear(x, weight, bits, order)
+    out = path_linear(x, weight, bits, order, backend)
 
     assert (tokens, q) == tuple(out.shape)
     assert close(naive_path_linear(x, weight, bits), out)
 
 
 @shapes
-@given(tokens=tokens_, p=sizes_, q=sizes_, nodes=st.integers(1, 4), dtype=st.sampled_from(DTYPES))
+@given(tokens=tokens_, p=sizes_, q=sizes_, nodes=st.integers(1, 4), dtype=st.sampled_from(DTYPES), backend=backends_)
 def test_unit_lookup_equals_its_definition(
-    naive_unit_lookup: Naive, tokens: int, p: int, q: int, nodes: int, dtype: torch.dtype
+    naive_unit_lookup: Naive, tokens: int, p: int, q: int, nodes: int, dtype: torch.dtype, backend: str
 ) -> None:
     x, table, node = drawn(tokens, p, dtype=dtype), drawn(11, q, dtype=dtype, seed=3), drawn_rows(11, tokens, p, nodes)
 
-    out = unit_lookup(x, table, node)
+    out = unit_lookup(x, table, node, backend)
 
     assert (tokens, q) == tuple(out.shape)
     assert close(naive_unit_lookup(x, table, node), out)
 
 
 @shapes
-@given(tokens=tokens_, q=sizes_, depth=st.integers(0, 5), dtype=st.sampled_from(DTYPES))
+@given(tokens=tokens_, q=sizes_, depth=st.integers(0, 5), dtype=st.sampled_from(DTYPES), backend=backends_)
 def test_path_bias_equals_its_definition(
-    naive_path_bias: Naive, tokens: int, q: int, depth: int, dtype: torch.dtype
+    naive_path_bias: Naive, tokens: int, q: int, depth: int, dtype: torch.dtype, backend: str
 ) -> None:
     base, table = drawn(tokens, q, dtype=dtype), drawn(2 ** (depth + 1) - 1, q, dtype=dtype, seed=3)
     leaf = drawn_rows(2**depth, tokens)
 
-    out = path_bias(base, table, leaf, depth)
+    out = path_bias(base, table, leaf, depth, backend)
 
     assert (tokens, q) == tuple(out.shape)
     assert close(naive_path_bias(base, table, leaf, depth), out)
@@ -161,12 +164,12 @@ def test_operations_take_tensors_that_are_not_contiguous(naive_path_linear: Naiv
 
 def test_unit_lookup_in_chunks_equals_unit_lookup_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     x, table, node = drawn(7, 3), drawn(11, 2), drawn_rows(11, 7, 3, 2)
-    at_once = unit_lookup(x, table, node)
+    at_once = unit_lookup(x, table, node, "reference")
 
     # Two tokens of 3 x 2 float64.
     monkeypatch.setattr(unit_reference, "FORMED_BYTES_CAP", 2 * 3 * 2 * 8)
 
-    assert torch.equal(at_once, unit_lookup(x, table, node))
+    assert torch.equal(at_once, unit_lookup(x, table, node, "reference"))
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 40])
@@ -194,7 +197,7 @@ def test_gradients_of_half_precision_do_not_lose_terms_in_long_sums(order: str) 
     tokens = 4096
     grad, x = torch.ones(tokens, 1, dtype=torch.bfloat16), torch.ones(tokens, 1, dtype=torch.bfloat16)
 
-    gradient = path_linear_weight_gradient(grad, x, drawn_bits(tokens, 5), order)
+    gradient = path_linear_weight_gradient(grad, x, drawn_bits(tokens, 5), 63, order)
 
     # A running bfloat16 sum of ones stops at 256.
     assert tokens == gradient[0].item()
@@ -214,7 +217,7 @@ def test_a_wrong_node_of_a_formed_path_is_seen(
 
     monkeypatch.setattr(path_matrices, "path_rows", shifted(routing.path_rows))
 
-    assert not close(naive_path_linear(x, weight, bits), path_linear(x, weight, bits, order))
+    assert not close(naive_path_linear(x, weight, bits), path_linear(x, weight, bits, order, "reference"))
 
 
 def test_a_wrong_node_of_an_applied_path_is_seen(naive_path_linear: Naive, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +225,7 @@ def test_a_wrong_node_of_an_applied_path_is_seen(naive_path_linear: Naive, monke
 
     monkeypatch.setattr(path_reference, "group_by_leaf", lambda b: routing.group_by_key(routing.leaf_index(b) ^ 1))
 
-    assert not close(naive_path_linear(x, weight, bits), path_linear(x, weight, bits, "nodes"))
+    assert not close(naive_path_linear(x, weight, bits), path_linear(x, weight, bits, "nodes", "reference"))
 
 
 def test_a_wrong_leaf_is_seen(naive_leaf_linear: Naive, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +233,7 @@ def test_a_wrong_leaf_is_seen(naive_leaf_linear: Naive, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(leaf_reference, "group_by_key", lambda key: routing.group_by_key(key ^ 1))
 
-    assert not close(naive_leaf_linear(x, weight, node), leaf_linear(x, weight, node))
+    assert not close(naive_leaf_linear(x, weight, node), leaf_linear(x, weight, node, "reference"))
 
 
 def test_a_wrong_node_of_a_path_of_biases_is_seen(naive_path_bias: Naive, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,4 +241,4 @@ def test_a_wrong_node_of_a_path_of_biases_is_seen(naive_path_bias: Naive, monkey
 
     monkeypatch.setattr(path_bias_reference, "node_rows", lambda leaf, depth: routing.node_rows(leaf ^ 1, depth))
 
-    assert not close(naive_path_bias(base, table, leaf, 3), path_bias(base, table, leaf, 3))
+    assert not close(naive_path_bias(base, table, leaf, 3), path_bias(base, table, leaf, 3, "reference"))

@@ -41,7 +41,7 @@ def cases(dtype: torch.dtype) -> dict[str, tuple[Any, tuple[Any, ...]]]:
         )
         found[f"path_linear_weight_gradient[{order}]"] = (
             path_reference.path_linear_weight_gradient,
-            (grad, x, bits, order),
+            (grad, x, bits, NODES, order),
         )
     return found
 
@@ -49,12 +49,14 @@ def cases(dtype: torch.dtype) -> dict[str, tuple[Any, tuple[Any, ...]]]:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", cases(torch.float32))
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_repetition_is_equal_to_the_bit(name: str, dtype: torch.dtype, threads: int) -> None:
-    operation, arguments = cases(dtype)[name]
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_a_repetition_is_equal_to_the_bit(name: str, dtype: torch.dtype, threads: int, backend: str) -> None:
+    _, arguments = cases(dtype)[name]
+    overload = getattr(torch.ops.capratio, name.split("[")[0]).default
     torch.set_num_threads(threads)
 
     try:
-        first, *others = (operation(*arguments) for _ in range(4))
+        first, *others = (overload(*arguments, backend) for _ in range(4))
     finally:
         torch.set_num_threads(1)
 

@@ -4,10 +4,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capratio.kernels.leaf_index import leaf_index
 from capratio.kernels.routing import (
     group_by_key,
     group_by_leaf,
-    leaf_index,
     node_rows,
     path_rows,
     shared_levels,

@@ -10,20 +10,8 @@ import numpy as np
 from numba import prange
 
 from capratio.kernels.compiling import compile_parallel, compile_tile
-from capratio.kernels.leaf_linear.tiles import (
-    COLUMNS,
-    ROWS,
-    TOKENS,
-    add_four_rows,
-    add_row,
-    dot_four,
-    dot_one,
-    dot_pair_of_rows,
-    dot_three,
-    dot_two,
-    set_four_rows,
-    set_row,
-)
+from capratio.kernels.tile_products import multiply_rows
+from capratio.kernels.tiles import COLUMNS, ROWS, add_four_rows, add_row, set_four_rows, set_row
 from capratio.kernels.widening import read_again, read_row
 
 
@@ -40,57 +28,8 @@ def multiply(x: Any, weight: Any, order: Any, keys: Any, begins: Any, ends: Any,
         buffer = np.empty((ROWS, wide), out.dtype)
         first = block * ROWS
         last = min(first + ROWS, features)
-        _multiply_block(
-            x, weight[keys[group]], order, begins[group], ends[group], first, last, buffer, out, out.dtype.type(0)
-        )
-
-
-@compile_tile
-def _multiply_block(
-    x: Any, matrix: Any, order: Any, begin: Any, end: Any, first: Any, last: Any, buffer: Any, out: Any, zero: Any
-) -> None:
-    head = (end - begin) % TOKENS
-    if head == 0:
-        head = TOKENS
-    for i in range(first, last):
-        row = read_row(matrix[i], buffer[i - first])
-        if head == 1:
-            out[order[begin], i] = dot_one(row, x[begin], zero)
-        elif head == 2:
-            s0, s1 = dot_two(row, x[begin], x[begin + 1], zero)
-            out[order[begin], i] = s0
-            out[order[begin + 1], i] = s1
-        elif head == 3:
-            s0, s1, s2 = dot_three(row, x[begin], x[begin + 1], x[begin + 2], zero)
-            out[order[begin], i] = s0
-            out[order[begin + 1], i] = s1
-            out[order[begin + 2], i] = s2
-        else:
-            _four(row, x, order, begin, i, out, zero)
-    for s in range(begin + head, end, TOKENS):
-        for i in range(first, last - 1, 2):
-            upper = read_again(matrix[i], buffer[i - first])
-            lower = read_again(matrix[i + 1], buffer[i + 1 - first])
-            s0, s1, s2, s3, t0, t1, t2, t3 = dot_pair_of_rows(upper, lower, x[s], x[s + 1], x[s + 2], x[s + 3], zero)
-            out[order[s], i] = s0
-            out[order[s], i + 1] = t0
-            out[order[s + 1], i] = s1
-            out[order[s + 1], i + 1] = t1
-            out[order[s + 2], i] = s2
-            out[order[s + 2], i + 1] = t2
-            out[order[s + 3], i] = s3
-            out[order[s + 3], i + 1] = t3
-        if (last - first) % 2:
-            _four(read_again(matrix[last - 1], buffer[last - 1 - first]), x, order, s, last - 1, out, zero)
-
-
-@compile_tile
-def _four(row: Any, x: Any, order: Any, s: Any, i: Any, out: Any, zero: Any) -> None:
-    s0, s1, s2, s3 = dot_four(row, x[s], x[s + 1], x[s + 2], x[s + 3], zero)
-    out[order[s], i] = s0
-    out[order[s + 1], i] = s1
-    out[order[s + 2], i] = s2
-    out[order[s + 3], i] = s3
+        rows = weight[keys[group]][first:last]
+        multiply_rows(x, rows, buffer, order, begins[group], ends[group], first, out, out.dtype.type(0))
 
 
 @compile_parallel

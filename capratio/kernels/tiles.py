@@ -103,3 +103,17 @@ def add_four_rows(total: Any, a: Any, r0: Any, b: Any, r1: Any, c: Any, r2: Any,
     """total += a r0 + b r1 + c r2 + d r3: one load and one store of the total for four multiply-adds."""
     for j in range(r0.shape[0]):
         total[j] += (a * r0[j] + b * r1[j]) + (c * r2[j] + d * r3[j])
+
+
+@compile_tile
+def copy_row(total: Any, row: Any) -> None:
+    """total = row, both (p,)."""
+    for j in range(row.shape[0]):
+        total[j] = row[j]
+
+
+@compile_tile
+def add_to(total: Any, left: Any, right: Any) -> None:
+    """total = left + right, all (p,)."""
+    for j in range(right.shape[0]):
+        total[j] = left[j] + right[j]

@@ -1,0 +1,23 @@
+"""Sums of outer products, a node's tokens at a time: the gradient of every table of matrices on the CPU."""
+
+import numpy as np
+import torch
+
+from capratio.kernels.compiling import array, use_torch_threads
+from capratio.kernels.crossovers import CPU_CROSSOVERS
+from capratio.kernels.leaf_linear.few_tokens import multiply_outer
+from capratio.kernels.sorted_tokens import Integers, SortedTokens
+
+
+def outer_products(
+    incoming: torch.Tensor, inputs: torch.Tensor, groups: SortedTokens, rows: Integers, total: torch.Tensor
+) -> None:
+    """Write every row of ``total``: the sum of its group's outer products, or zeros."""
+    few, many = groups.split(CPU_CROSSOVERS.library_product_from_tokens)
+    begins, ends = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+    begins[few.keys], ends[few.keys] = few.begins, few.ends
+    written = np.delete(rows, many.keys)
+    use_torch_threads()
+    multiply_outer(array(incoming), array(inputs), begins[written], ends[written], written, array(total))
+    for row, begin, end in zip(many.keys.tolist(), many.begins.tolist(), many.ends.tolist(), strict=True):
+        torch.mm(incoming[begin:end].t(), inputs[begin:end], out=total[row])

@@ -1,0 +1,63 @@
+"""path_bias on the CPU, compiled: a path's rows are added where they lie, and every output row is written once."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import prange
+
+from capratio.kernels.compiling import array, compile_parallel, use_torch_threads
+from capratio.kernels.precision import product_dtype
+from capratio.kernels.sorting import sort_by_key
+from capratio.kernels.tiles import add_row, copy_row
+from capratio.kernels.widening import read_row
+
+
+def path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
+    """base_n + sum over l = 0..k of table[node_l]: (N, q), (2^(k+1) - 1, q), (N,) -> (N, q)."""
+    wide = base.to(product_dtype(base))
+    out = torch.empty_like(wide, memory_format=torch.contiguous_format)
+    use_torch_threads()
+    _add_paths(array(wide), array(table), array(leaf), depth, array(out))
+    return out.to(base.dtype)
+
+
+def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
+    """dtable[node_l] += dy_n for l = 0..k: (N, q), (N,) -> (2^(k+1) - 1, q)."""
+    wide = grad.to(product_dtype(grad))
+    total = wide.new_empty(2 ** (depth + 1) - 1, grad.shape[1])
+    order, leaves, starts = sort_by_key(array(leaf), 1 << depth)
+    use_torch_threads()
+    _sum_subtrees(array(wide), order, leaves, starts, depth, array(total))
+    return total.to(grad.dtype)
+
+
+@compile_parallel
+def _add_paths(base: Any, table: Any, leaf: Any, depth: int, out: Any) -> None:
+    for token in prange(base.shape[0]):
+        buffer = np.empty(out.shape[1], out.dtype)
+        one = out.dtype.type(1)
+        total = out[token]
+        copy_row(total, base[token])
+        for level in range(depth + 1):
+            row = (1 << level) - 1 + (leaf[token] >> (depth - level))
+            add_row(total, one, read_row(table[row], buffer))
+
+
+@compile_parallel
+def _sum_subtrees(grad: Any, order: Any, leaves: Any, starts: Any, depth: int, total: Any) -> None:
+    """total[node] = the sum of the gradients of the tokens below it, which are neighbours in the order of leaves."""
+    for row in prange(total.shape[0]):
+        level = 0
+        while (2 << level) - 1 <= row:
+            level += 1
+        first = (row + 1 - (1 << level)) << (depth - level)
+        begin = starts[np.searchsorted(leaves, first)]
+        end = starts[np.searchsorted(leaves, first + (1 << (depth - level)))]
+        one = total.dtype.type(1)
+        if begin == end:
+            total[row] = 0
+        else:
+            copy_row(total[row], grad[order[begin]])
+        for place in range(begin + 1, end):
+            add_row(total[row], one, grad[order[place]])

@@ -1,0 +1,109 @@
+"""unit_lookup on the CPU, compiled: rows are scaled and added where they lie, and no vector is formed in memory."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import prange
+
+from capratio.kernels.compiling import array, compile_parallel, use_torch_threads
+from capratio.kernels.precision import product_dtype
+from capratio.kernels.sorting import sort_by_key
+from capratio.kernels.tiles import add_four_rows, add_row, dot_one, set_row
+from capratio.kernels.widening import read_row
+
+
+def unit_lookup(x: torch.Tensor, table: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
+    """y_n = sum over j of x_nj (sum over m of table[node_njm]): (N, p), (rows, q), (N, p, m) -> (N, q)."""
+    wide = x.to(product_dtype(x))
+    out = wide.new_empty(len(x), table.shape[1])
+    use_torch_threads()
+    _add_units(array(wide), array(table), array(node), array(out))
+    return out.to(x.dtype)
+
+
+def unit_lookup_input_gradient(grad: torch.Tensor, table: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
+    """dx_nj = (sum over m of table[node_njm]) . dy_n: (N, q), (rows, q), (N, p, m) -> (N, p)."""
+    wide = grad.to(product_dtype(grad))
+    out = wide.new_empty(node.shape[:2])
+    use_torch_threads()
+    _dot_units(array(wide), array(table), array(node), array(out))
+    return out.to(grad.dtype)
+
+
+def unit_lookup_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int) -> torch.Tensor:
+    """dtable[node_njm] += x_nj dy_n: (N, q), (N, p), (N, p, m) -> (rows, q).
+
+    The look-ups are sorted by row, in the order of tokens and units, so that every row is summed at one place and
+    written once.
+    """
+    wide = product_dtype(grad)
+    total = grad.new_empty(rows, grad.shape[1], dtype=wide)
+    order, visited, starts = sort_by_key(array(node.reshape(-1)), rows)
+    begins = np.zeros(rows, np.int64)
+    ends = np.zeros(rows, np.int64)
+    begins[visited], ends[visited] = starts[:-1], starts[1:]
+    use_torch_threads()
+    _sum_rows(array(grad.to(wide)), array(x.to(wide)), node.shape[2], order, begins, ends, array(total))
+    return total.to(grad.dtype)
+
+
+@compile_parallel
+def _add_units(x: Any, table: Any, node: Any, out: Any) -> None:
+    tokens, units, nodes = node.shape
+    for token in prange(tokens):
+        buffer = np.empty(out.shape[1], out.dtype)
+        total = out[token]
+        total[:] = 0
+        for unit in range(units):
+            for m in range(nodes):
+                add_row(total, x[token, unit], read_row(table[node[token, unit, m]], buffer))
+
+
+@compile_parallel
+def _dot_units(grad: Any, table: Any, node: Any, out: Any) -> None:
+    tokens, units, nodes = node.shape
+    for token in prange(tokens):
+        buffer = np.empty(grad.shape[1], out.dtype)
+        zero = out.dtype.type(0)
+        for unit in range(units):
+            total = zero
+            for m in range(nodes):
+                total += dot_one(read_row(table[node[token, unit, m]], buffer), grad[token], zero)
+            out[token, unit] = total
+
+
+@compile_parallel
+def _sum_rows(grad: Any, x: Any, nodes: int, order: Any, begins: Any, ends: Any, total: Any) -> None:
+    units = x.shape[1]
+    for row in prange(total.shape[0]):
+        place, end = begins[row], ends[row]
+        if place == end:
+            total[row] = 0
+            continue
+        first = order[place] // nodes
+        set_row(total[row], x[first // units, first % units], grad[first // units])
+        place += 1
+        while place + 4 <= end:
+            a, b, c, d = (
+                order[place] // nodes,
+                order[place + 1] // nodes,
+                order[place + 2] // nodes,
+                order[place + 3] // nodes,
+            )
+            add_four_rows(
+                total[row],
+                x[a // units, a % units],
+                grad[a // units],
+                x[b // units, b % units],
+                grad[b // units],
+                x[c // units, c % units],
+                grad[c // units],
+                x[d // units, d % units],
+                grad[d // units],
+            )
+            place += 4
+        while place < end:
+            last = order[place] // nodes
+            add_row(total[row], x[last // units, last % units], grad[last // units])
+            place += 1

@@ -1,0 +1,99 @@
+"""Which implementation runs: the one that is named, and of ``auto`` the device's own; nothing else in silence."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from capratio.errors import InputError
+from capratio.kernels import backends
+from capratio.kernels.backends import BACKENDS, NAMES, REFERENCE, implementation, resolve_backend
+from capratio.kernels.compiling import cache_folder
+from capratio.kernels.leaf_linear import leaf_linear
+
+CPU = torch.device("cpu")
+
+
+def test_every_operation_has_a_reference_and_a_folder() -> None:
+    folders = {path.parent.name for path in Path(backends.__file__).parent.glob("*/operation.py")}
+
+    assert folders == BACKENDS.keys()
+    assert all(REFERENCE in names and set(names) < set(NAMES) for names in BACKENDS.values())
+
+
+@pytest.mark.parametrize("folder", BACKENDS)
+def test_auto_takes_the_kernels_of_the_device_where_there_are_some(folder: str) -> None:
+    assert ("cpu" if "cpu" in BACKENDS[folder] else REFERENCE) == resolve_backend(folder, "auto", CPU)
+    assert REFERENCE == resolve_backend(folder, REFERENCE, CPU)
+
+
+def test_an_unknown_backend_is_refused() -> None:
+    with pytest.raises(InputError, match="backend='fast' is not known; it must be one of auto, reference, cpu"):
+        resolve_backend("leaf_linear", "fast", CPU)
+
+
+def test_kernels_of_the_cpu_are_refused_elsewhere() -> None:
+    with pytest.raises(InputError, match="backend='cpu' was given for tensors on cuda; use 'auto', 'reference'"):
+        implementation("leaf_linear", "leaf_linear", "cpu", "cuda")
+
+
+SCRIPT = """
+import sys, torch
+from capratio.errors import InputError
+from capratio.kernels.leaf_linear import leaf_linear
+x, weight, node = torch.ones(2, 3), torch.ones(4, 5, 3), torch.tensor([0, 3])
+try:
+    print(leaf_linear(x, weight, node, sys.argv[1]).sum().item())
+except InputError as error:
+    print(error)
+"""
+
+
+def run(backend: str, cache: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(Path(backends.__file__).parents[2])}
+    command = [sys.executable, "-c", SCRIPT, backend]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=True)
+
+
+def test_a_cache_that_cannot_be_written_says_what_to_do_and_the_reference_runs(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+
+    refused, reference = run("cpu", blocked), run("reference", blocked)
+
+    assert "the cpu kernels of leaf_linear cannot be loaded" in refused.stdout
+    assert "NUMBA_CACHE_DIR" in refused.stdout
+    assert "name backend='reference'" in refused.stdout
+    assert "30.0\n" == reference.stdout
+
+
+def test_a_broken_cache_says_what_to_do(tmp_path: Path) -> None:
+    first = run("cpu", tmp_path)
+    again = run("cpu", tmp_path)
+    for path in tmp_path.rglob("*.nb*"):
+        path.write_bytes(b"broken")
+
+    broken = run("cpu", tmp_path)
+
+    assert ("30.0\n", "30.0\n") == (first.stdout, again.stdout)
+    # The note is said where something is compiled, and not where it was kept.
+    assert "compiling CPU kernels" in first.stderr
+    assert "" == again.stderr
+    assert "the compiled kernels of leaf_linear that were kept cannot be read" in broken.stdout
+    assert "delete their folder, which is NUMBA_CACHE_DIR" in broken.stdout
+    assert "30.0\n" == run("reference", tmp_path).stdout
+
+
+def test_a_cache_folder_belongs_to_the_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    assert cache_folder().parent == tmp_path / "capratio" / "kernels"
+
+
+def test_a_layer_says_its_backend() -> None:
+    out = leaf_linear(torch.ones(1, 2), torch.ones(1, 1, 2), torch.zeros(1, dtype=torch.int64), "cpu")
+
+    assert [[2.0]] == out.tolist()

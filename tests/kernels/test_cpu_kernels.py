@@ -1,0 +1,199 @@
+"""The compiled CPU kernels equal the plain reference where groups are large and small, and whoever calls them."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capratio.cost.spec import ORDERS
+from capratio.kernels import sorted_tokens
+from capratio.kernels.backends import implementation
+from capratio.kernels.leaf_linear import cpu as leaf_cpu
+from capratio.kernels.leaf_linear import outer
+from capratio.kernels.path_linear import cpu as path_cpu
+from capratio.kernels.sorting import sort_by_key
+
+FOLDERS = {
+    "leaf_linear": ("leaf_linear", "leaf_linear_input_gradient", "leaf_linear_weight_gradient"),
+    "unit_lookup": ("unit_lookup", "unit_lookup_input_gradient", "unit_lookup_weight_gradient"),
+    "path_bias": ("path_bias", "path_bias_table_gradient"),
+    "path_linear": ("path_linear", "path_linear_input_gradient", "path_linear_weight_gradient"),
+}
+OPERATIONS = [(folder, name) for folder, names in FOLDERS.items() for name in names]
+# Sums of up to 200 terms of the size of 1: float32 rounds each of them by 1e-7.
+TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-11}
+
+shapes = settings(max_examples=20, deadline=None)
+
+
+def drawn(*shape: int, dtype: torch.dtype, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def rows(count: int, *shape: int) -> torch.Tensor:
+    return torch.randint(0, count, shape, generator=torch.Generator().manual_seed(7))
+
+
+def arguments(name: str, tokens: int, p: int, q: int, depth: int, order: str, dtype: torch.dtype) -> tuple[Any, ...]:
+    """Of an operation over a table of all nodes of a tree: few nodes with many tokens, or many with few."""
+    nodes = 2 ** (depth + 1) - 1
+    x, grad = drawn(tokens, p, dtype=dtype, seed=1), drawn(tokens, q, dtype=dtype, seed=2)
+    weight, table = drawn(nodes, q, p, dtype=dtype, seed=3), drawn(nodes, q, dtype=dtype, seed=4)
+    node, bits = rows(nodes, tokens), rows(2, tokens, depth).bool()
+    leaf, unit = rows(2**depth, tokens), rows(nodes, tokens, p, 2)
+    return {
+        "leaf_linear": (x, weight, node),
+        "leaf_linear_input_gradient": (grad, weight, node),
+        "leaf_linear_weight_gradient": (grad, x, node, nodes),
+        "unit_lookup": (x, table, unit),
+        "unit_lookup_input_gradient": (grad, table, unit),
+        "unit_lookup_weight_gradient": (grad, x, unit, nodes),
+        "path_bias": (grad, table, leaf, depth),
+        "path_bias_table_gradient": (grad, leaf, depth),
+        "path_linear": (x, weight, bits, order),
+        "path_linear_input_gradient": (grad, weight, bits, order),
+        "path_linear_weight_gradient": (grad, x, bits, nodes, order),
+    }[name]
+
+
+def run(folder: str, name: str, backend: str, given: tuple[Any, ...]) -> torch.Tensor:
+    out: torch.Tensor = implementation(folder, name, backend, "cpu")(*given)
+    return out
+
+
+def agrees(folder: str, name: str, given: tuple[Any, ...]) -> bool:
+    wide = tuple(one.double() if isinstance(one, torch.Tensor) and one.is_floating_point() else one for one in given)
+    out, expected = run(folder, name, "cpu", given), run(folder, name, "reference", wide)
+    assert out.dtype == given[0].dtype
+    return torch.allclose(expected, out.double(), rtol=0, atol=TOLERANCES[out.dtype])
+
+
+@pytest.mark.parametrize("folder, name", OPERATIONS)
+@shapes
+@given(
+    tokens=st.integers(0, 200),
+    p=st.integers(1, 37),
+    q=st.integers(1, 37),
+    depth=st.integers(0, 6),
+    order=st.sampled_from(ORDERS),
+    dtype=st.sampled_from(list(TOLERANCES)),
+)
+def test_a_compiled_kernel_equals_the_reference(
+    folder: str, name: str, tokens: int, p: int, q: int, depth: int, order: str, dtype: torch.dtype
+) -> None:
+    assert agrees(folder, name, arguments(name, tokens, p, q, depth, order, dtype))
+
+
+@pytest.mark.parametrize("folder, name", OPERATIONS)
+def test_a_compiled_kernel_does_not_depend_on_the_number_of_threads(folder: str, name: str) -> None:
+    given = arguments(name, 150, 33, 35, 4, "prefixes", torch.float32)
+    before = torch.get_num_threads()
+
+    try:
+        torch.set_num_threads(1)
+        alone = run(folder, name, "cpu", given)
+        torch.set_num_threads(2)
+        together = run(folder, name, "cpu", given)
+    finally:
+        torch.set_num_threads(before)
+
+    assert torch.equal(alone, together)
+
+
+@pytest.mark.parametrize("folder, name", OPERATIONS)
+def test_two_threads_that_call_at_once_get_right_answers(folder: str, name: str) -> None:
+    calls = [arguments(name, tokens, 33, 35, 4, "prefixes", torch.float32) for tokens in (90, 91) for _ in range(10)]
+    expected = [run(folder, name, "cpu", given) for given in calls]
+
+    with ThreadPoolExecutor(2) as threads:
+        outs = list(threads.map(lambda given: run(folder, name, "cpu", given), calls))
+
+    assert all(torch.equal(one, other) for one, other in zip(expected, outs, strict=True))
+
+
+@pytest.mark.parametrize("folder, name", OPERATIONS)
+def test_a_compiled_kernel_takes_tensors_that_are_not_contiguous(folder: str, name: str) -> None:
+    given = arguments(name, 30, 9, 11, 3, "prefixes", torch.float64)
+
+    strided = tuple(one.repeat_interleave(2, -1)[..., ::2] if isinstance(one, torch.Tensor) else one for one in given)
+
+    assert not strided[0].is_contiguous()
+    assert torch.equal(run(folder, name, "cpu", given), run(folder, name, "cpu", strided))
+
+
+@pytest.mark.parametrize("bits", range(0, 2**16, 257))
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_types_are_widened_as_torch_does(bits: int, dtype: torch.dtype) -> None:
+    pattern = torch.arange(bits, min(bits + 257, 2**16), dtype=torch.int32).to(torch.uint16)
+    number = pattern.view(dtype)
+    weight, x = number.view(1, -1, 1), torch.ones(1, 1, dtype=dtype)
+
+    out = run("leaf_linear", "leaf_linear", "cpu", (x, weight, torch.zeros(1, dtype=torch.int64)))
+
+    assert torch.equal(number.nan_to_num(nan=3.0), out[0].nan_to_num(nan=3.0))
+
+
+@given(keys=st.lists(st.integers(0, 9), max_size=50), spread=st.sampled_from([1, 10**6]))
+def test_sorting_is_stable_whichever_way_it_goes(keys: list[int], spread: int) -> None:
+    key = np.array(keys, np.int64) * spread
+
+    order, distinct, starts = sort_by_key(key, 9 * spread + 1)
+
+    assert sorted(range(len(keys)), key=lambda token: (keys[token], token)) == order.tolist()
+    assert sorted({int(one) for one in key}) == distinct.tolist()
+    assert [keys[order[start]] * spread for start in starts[:-1]] == distinct.tolist()
+    assert len(keys) == starts[-1]
+
+
+def shifted(node: torch.Tensor, nodes: int) -> sorted_tokens.SortedTokens:
+    return sorted_tokens.sort_tokens(node ^ 1, nodes + 1)
+
+
+@pytest.mark.parametrize(
+    "folder, name, module",
+    [
+        ("leaf_linear", "leaf_linear", leaf_cpu),
+        ("leaf_linear", "leaf_linear_input_gradient", leaf_cpu),
+        ("leaf_linear", "leaf_linear_weight_gradient", leaf_cpu),
+        ("path_linear", "path_linear", path_cpu),
+        ("path_linear", "path_linear_input_gradient", path_cpu),
+        ("path_linear", "path_linear_weight_gradient", path_cpu),
+    ],
+)
+def test_a_wrong_node_is_seen(folder: str, name: str, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = arguments(name, 20, 9, 11, 3, "prefixes", torch.float64)
+    if folder == "leaf_linear":
+        # The last row has no neighbour to the right.
+        given = tuple(one % 14 if isinstance(one, torch.Tensor) and one.dtype == torch.int64 else one for one in given)
+    assert agrees(folder, name, given)
+
+    monkeypatch.setattr(module, "sort_tokens", shifted)
+
+    assert not agrees(folder, name, given)
+
+
+@pytest.mark.parametrize("name", FOLDERS["leaf_linear"])
+def test_groups_go_to_the_library_from_the_crossover_on(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = arguments(name, 100, 9, 11, 2, "prefixes", torch.float64)
+    products: list[int] = []
+    mm: Callable[..., torch.Tensor] = torch.mm
+
+    def counted(left: torch.Tensor, right: torch.Tensor, **others: Any) -> torch.Tensor:
+        products.append(len(left))
+        return mm(left, right, **others)
+
+    monkeypatch.setattr(torch, "mm", counted)
+    run("leaf_linear", name, "cpu", given)
+    assert products == []
+
+    for module in (leaf_cpu, outer):
+        crossovers = type(module.CPU_CROSSOVERS)("here", library_product_from_tokens=1)
+        monkeypatch.setattr(module, "CPU_CROSSOVERS", crossovers)
+    run("leaf_linear", name, "cpu", given)
+
+    assert 7 == len(products)
