@@ -22,7 +22,7 @@ ARROWS = {
     "cost": set(),
 }
 # Small files that every folder may import, and that import none.
-GROUND_FLOOR = {"errors", "units", "display", "linux"}
+GROUND_FLOOR = {"errors", "units", "display", "linux", "threading_layer"}
 # The reading half imports these nowhere, not even inside a function.
 TORCH_FREE = {"cost", "records", "scaling", "report"}
 # The command line answers --help before any of these is imported.

@@ -30,7 +30,7 @@ def profile(case: str, files: tuple[str, ...], out: Path, calls: int) -> None:
 
     \b
     Example:
-      capratio profile tree-shared/p256-q256-k4/n256/float32/cpu/forward/warm/text+measured/reference/t1
+      capratio profile tree-shared/p256-q256-k4/n256/float32/cpu/forward/warm/text+measured/auto/t1
       capratio profile CASE --cases my_cases.toml --out profiles/mine
     """
     import os

@@ -72,8 +72,8 @@ def implementation(folder: str, operation: str, backend: str, device_type: str) 
     except (ImportError, RuntimeError, OSError) as error:
         sentence = " ".join(str(error).split())
         raise InputError(
-            f"the {chosen} kernels of {folder} cannot be loaded ({sentence}); mend that (compiled kernels are kept in the "
-            f"folder NUMBA_CACHE_DIR, if that is set, else in the user's cache), or name backend='{REFERENCE}'."
+            f"the {chosen} kernels of {folder} cannot be loaded ({sentence}); mend that (compiled kernels are kept in "
+            f"the folder NUMBA_CACHE_DIR, if that is set, else in the user's cache), or name backend='{REFERENCE}'."
         ) from error
     function: Implementation = getattr(module, operation)
     return function

@@ -11,10 +11,16 @@ from typing import Any
 
 import numba
 import torch
+from numba.core import config as numba_config
 from numba.core import event
+
+from capratio.threading_layer import missing_layer
 
 # Sums may be reordered and multiply-adds fused, which vectorises them; NaN and infinity keep their meaning.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
+
+# Read from the environment, and known to no type checker.
+config: Any = numba_config
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -25,8 +31,8 @@ def cache_folder() -> Path:
     numba compiles a function anew when its own file changes, and not when a function changes that it calls; so each
     content of ``capratio.kernels`` has a folder of its own.
     """
-    if numba.config.CACHE_DIR:
-        return Path(numba.config.CACHE_DIR)
+    if config.CACHE_DIR:
+        return Path(config.CACHE_DIR)
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
@@ -51,18 +57,22 @@ _CACHE_FOLDER = writable(cache_folder())
 def _compiler(**options: Any) -> Decorator:
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         # numba asks for the folder of a function when it is decorated; other users of numba keep theirs.
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE_FOLDER
+        before, config.CACHE_DIR = config.CACHE_DIR, _CACHE_FOLDER
         try:
             compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, fastmath=FAST, **options)(function)
         finally:
-            numba.config.CACHE_DIR = before
+            config.CACHE_DIR = before
         return compiled
 
     return decorate
 
 
 compile_kernel = _compiler()
-compile_parallel = _compiler(parallel=True)
+# Without the OpenMP layer a parallel loop is a plain one.
+compile_parallel = _compiler(parallel=missing_layer() is None)
+if config.THREADING_LAYER == "default":
+    # The first parallel call of the process settles it; whoever has chosen one keeps it.
+    config.THREADING_LAYER = "omp"
 # Of functions that allocate nothing and are called for every row: without counting references to their arrays.
 compile_tile = _compiler(_nrt=False)
 
@@ -106,11 +116,13 @@ def array(tensor: torch.Tensor) -> Any:
 
     Half types, which numba does not know, cross as their bits: bfloat16 as uint16, float16 as int16; bool as uint8.
     """
-    tensor = tensor.detach().contiguous()
+    # Each call here costs about 1 us, which counts beside a product of one token.
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    if not tensor.is_contiguous():
+        tensor = tensor.contiguous()
     crossed = _CROSSED.get(tensor.dtype)
-    crossed_tensor = tensor if crossed is None else tensor.view(crossed)
-    numbers: Any = crossed_tensor.numpy()
-    return numbers
+    return tensor.numpy() if crossed is None else tensor.view(crossed).numpy()
 
 
 _CROSSED = {torch.bfloat16: torch.uint16, torch.float16: torch.int16, torch.bool: torch.uint8}

@@ -21,6 +21,7 @@ from capratio.measure.clock import PerfClock, clock_resolution_s
 from capratio.measure.free_memory import free_memory_bytes
 from capratio.measure.machine import PACKAGE, PACKAGES, cpu_model, read_governor
 from capratio.measure.telemetry import GpuState, NoTelemetry, Telemetry, open_telemetry
+from capratio.threading_layer import missing_layer
 from capratio.units import scaled
 
 OK, WARNING, ABSENT = "ok", "warning", "absent"
@@ -66,6 +67,7 @@ def check_health() -> list[Finding]:
         judge_load(load, usable),
         judge_governor(read_governor()),
         judge_clock(clock_resolution_s(clock)),
+        judge_compiled_threads(missing_layer()),
         judge_versions(pinned_versions(PACKAGE.parent / "constraints.txt")),
         judge_aa_pair(measure_aa_pair(clock)),
         judge_ceilings(measure_ceilings(threads, ("float32",), CEILINGS_BUDGET_S)),
@@ -137,6 +139,14 @@ def judge_clock(resolution_s: float) -> Finding:
         advice = "Short calls are rounded; see that the kernel's clocksource is tsc."
         return Finding(WARNING, "clock", value, advice)
     return Finding(OK, "clock", value)
+
+
+def judge_compiled_threads(problem: str | None) -> Finding:
+    """The threads of compiled kernels; problem: why numba's OpenMP layer cannot be loaded, or None."""
+    if problem is not None:
+        advice = "CPU kernels run on one thread; install the OpenMP runtime, libgomp, for numba's omp layer."
+        return Finding(WARNING, "compiled threads", f"no OpenMP layer ({problem})", advice)
+    return Finding(OK, "compiled threads", "numba's OpenMP layer")
 
 
 def judge_versions(pinned: Mapping[str, str] | None) -> Finding:

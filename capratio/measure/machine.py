@@ -15,6 +15,7 @@ from capratio.measure.cuda_device import l2_bytes
 from capratio.measure.free_memory import free_memory_bytes
 from capratio.measure.source_state import content_hash, source_state
 from capratio.measure.telemetry import NoTelemetry, gpu_names, open_telemetry
+from capratio.threading_layer import missing_layer
 
 __all__ = [
     "cache_sizes",
@@ -112,6 +113,7 @@ def describe_machine(source: Path | None = None) -> dict[str, object]:
         "torch_config": torch.__config__.show().partition("  - Build settings")[0],
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "thread_pools": _thread_pools(),
+        "compiled_threads_absent_because": missing_layer(),
         "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         "capratio": capratio.__version__,
         "commit": state.commit,

@@ -10,7 +10,7 @@ import pytest
 from capratio.cli.main import run
 from capratio.errors import NothingMeasuredError
 
-CASE = "tree-shared/p8-q8-k2/n6/float32/cpu/forward/warm/gaussian+measured/reference/t1"
+CASE = "tree-shared/p8-q8-k2/n6/float32/cpu/forward/warm/gaussian+measured/auto/t1"
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from capratio.cost.spec import ORDERS
 from capratio.errors import InputError
 from capratio.kernels import routing
 from capratio.kernels.hyperplane_bits import hyperplane_bits
+from capratio.kernels.leaf_index import leaf_index
 from capratio.kernels.leaf_linear import leaf_linear
 from capratio.kernels.leaf_linear import reference as leaf_reference
 from capratio.kernels.path_bias import path_bias
@@ -223,7 +224,7 @@ def test_a_wrong_node_of_a_formed_path_is_seen(
 def test_a_wrong_node_of_an_applied_path_is_seen(naive_path_linear: Naive, monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight, bits = drawn(6, 4), drawn(15, 3, 4), drawn_bits(6, 3)
 
-    monkeypatch.setattr(path_reference, "group_by_leaf", lambda b: routing.group_by_key(routing.leaf_index(b) ^ 1))
+    monkeypatch.setattr(path_reference, "group_by_leaf", lambda b: routing.group_by_key(leaf_index(b) ^ 1))
 
     assert not close(naive_path_linear(x, weight, bits), path_linear(x, weight, bits, "nodes", "reference"))
 

@@ -144,6 +144,7 @@ def test_all_is_looked_at_and_named_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
     names = [finding.name for finding in findings]
     expected = {"system", "machine", "memory", "threads", "load", "governor", "clock", "versions", "A/A pair"}
+    expected |= {"compiled threads"}
     assert expected | {"ceilings", "stolen time", "GPU"} == set(names)
     assert len(names) == len(set(names))
     assert asked["budget"] <= 6.0
@@ -156,3 +157,14 @@ def test_a_judge_that_is_never_worried_is_seen(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(AssertionError):
         check("warning", judge_load(1.9, 2))
+
+
+def test_a_machine_without_the_openmp_layer_is_told_what_to_install() -> None:
+    missing = health.judge_compiled_threads("libgomp.so.1: cannot open shared object file")
+
+    assert ("warning", "no OpenMP layer (libgomp.so.1: cannot open shared object file)") == (
+        missing.level,
+        missing.value,
+    )
+    assert "install the OpenMP runtime" in str(missing.advice)
+    assert "ok" == health.judge_compiled_threads(None).level

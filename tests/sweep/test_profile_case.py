@@ -136,14 +136,14 @@ def test_on_cuda_the_rows_have_the_time_of_kernels(tmp_path: Path) -> None:
 
 
 def test_a_case_is_found_by_its_id_on_any_device(case_file: Path) -> None:
-    wanted = "tree-shared/p8-q8-k2/n1/float32/cpu/forward/warm/gaussian+measured/reference/t1"
+    wanted = "tree-shared/p8-q8-k2/n1/float32/cpu/forward/warm/gaussian+measured/auto/t1"
 
     assert wanted == find_case(wanted, [case_file]).id
     assert "cuda" == find_case(wanted.replace("/cpu/", "/cuda/"), [case_file]).point.device
 
 
 def test_an_unknown_id_is_answered_with_the_nearest(case_file: Path) -> None:
-    wanted = "tree-shared/p8-q8-k9/n1/float32/cpu/forward/warm/gaussian+measured/reference/t1"
+    wanted = "tree-shared/p8-q8-k9/n1/float32/cpu/forward/warm/gaussian+measured/auto/t1"
 
     with pytest.raises(InputError, match=r"no case has the id .*; the nearest are .*p8-q8-k[123]/n1/float32/cpu"):
         find_case(wanted, [case_file])

@@ -7,11 +7,16 @@ from capratio.kernels.compiling import array, use_torch_threads
 from capratio.kernels.crossovers import CPU_CROSSOVERS
 from capratio.kernels.leaf_linear.few_tokens import multiply, multiply_transposed
 from capratio.kernels.leaf_linear.outer import outer_products
+from capratio.kernels.precision import product_dtype
 from capratio.kernels.sorted_tokens import SortedTokens, sort_tokens
+
+_FIRST, _ONE = np.zeros(1, np.int64), np.ones(1, np.int64)
 
 
 def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
     """y_n = weight[node_n] x_n: (N, p), (R, q, p), (N,) -> (N, q)."""
+    if len(x) == 1:
+        return _multiply_one(x, weight, node)
     groups = sort_tokens(node, len(weight))
     inputs = groups.gather(x)
     out = inputs.new_empty(len(x), weight.shape[1])
@@ -50,6 +55,15 @@ def leaf_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch
         outer_products(incoming, inputs, groups._replace(keys=places), places, sums)
         total.zero_().index_copy_(0, torch.from_numpy(groups.keys), sums.to(total.dtype))
     return total
+
+
+def _multiply_one(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
+    """One token needs no sorting, which would take as long as a small product."""
+    wide = x.to(product_dtype(x))
+    out = wide.new_empty(1, weight.shape[1])
+    use_torch_threads()
+    multiply(array(wide), array(weight), _FIRST, array(node), _FIRST, _ONE, array(out))
+    return out.to(x.dtype)
 
 
 def _multiply_many(inputs: torch.Tensor, matrices: torch.Tensor, groups: SortedTokens, out: torch.Tensor) -> None:

@@ -28,20 +28,22 @@ def multiply_formed(
     x: (N, p) in sorted order. weight: (2^(k+1) - 1, q, p), half types as bits. leaves: (G,), ascending. starts:
     (G + 1,). out: (N, q), in the tokens' order.
     """
-    features, wide = weight.shape[1], weight.shape[2]
+    nodes, features, wide = weight.shape
+    flat = weight.reshape(nodes, features * wide)
     for task in prange((features + ROWS - 1) // ROWS):
         first = task * ROWS
         last = min(first + ROWS, features)
-        sums = np.empty((depth + 1, last - first, wide), out.dtype)
-        buffer = np.empty(wide, out.dtype)
+        sums = np.empty((depth + 1, (last - first) * wide), out.dtype)
+        buffer = np.empty((last - first) * wide, out.dtype)
         before = -1
         for group in range(leaves.shape[0]):
             leaf = leaves[group]
-            form_path(sums, weight[:, first:last], leaf, _first_level(before, leaf, depth, shared), depth, buffer)
+            for level in range(_first_level(before, leaf, depth, shared), depth + 1):
+                node = flat[(1 << level) - 1 + (leaf >> (depth - level))]
+                _add_node(sums, level, node[first * wide : last * wide], buffer)
             before = leaf
-            multiply_rows(
-                x, sums[depth], sums[depth], order, starts[group], starts[group + 1], first, out, out.dtype.type(0)
-            )
+            rows = sums[depth].reshape(last - first, wide)
+            multiply_rows(x, rows, rows, order, starts[group], starts[group + 1], first, out, out.dtype.type(0))
 
 
 @compile_parallel
@@ -64,8 +66,10 @@ def multiply_formed_transposed(
             before = -1
             for group in range(leaves.shape[0]):
                 leaf = leaves[group]
-                nodes = weight[:, first:last, left:right]
-                form_path(sums, nodes, leaf, _first_level(before, leaf, depth, shared), depth, buffer)
+                for level in range(_first_level(before, leaf, depth, shared), depth + 1):
+                    node = weight[(1 << level) - 1 + (leaf >> (depth - level))]
+                    for i in range(last - first):
+                        _add_node(sums[:, i], level, node[first + i][left:right], buffer)
                 before = leaf
                 for s in range(starts[group], starts[group + 1]):
                     _add_rows(out[order[s], left:right], grad[s, first:last], sums[depth, : last - first])
@@ -95,15 +99,13 @@ def carry_to_parents(total: Any, depth: int, visited: Any) -> None:
 
 
 @compile_tile
-def form_path(sums: Any, nodes: Any, leaf: Any, first_level: Any, depth: Any, buffer: Any) -> None:
-    """sums[l] = sums[l - 1] + the path's node of level l, from the first level on down; sums[0] is the root."""
-    for level in range(first_level, depth + 1):
-        node = nodes[(1 << level) - 1 + (leaf >> (depth - level))]
-        for i in range(node.shape[0]):
-            if level == 0:
-                copy_row(sums[0, i], read_row(node[i], buffer))
-            else:
-                add_to(sums[level, i], sums[level - 1, i], read_row(node[i], buffer))
+def _add_node(sums: Any, level: Any, node: Any, buffer: Any) -> None:
+    """sums[level] = sums[level - 1] + node, and at the root the node itself. node, buffer: (n,). sums: (k + 1, n)."""
+    values = read_row(node, buffer)
+    if level == 0:
+        copy_row(sums[0], values)
+    else:
+        add_to(sums[level], sums[level - 1], values)
 
 
 @compile_tile
