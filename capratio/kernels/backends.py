@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from capratio.errors import InputError
+from capratio.kernels.crossovers import AUTO_CHOICES
 
 AUTO = "auto"
 REFERENCE = "reference"
@@ -44,15 +45,15 @@ def known_backend(backend: str) -> str:
 def resolve_backend(folder: str, backend: str, device: torch.device) -> str:
     """The implementation that runs on a device, one of ``BACKENDS[folder]``.
 
-    ``auto`` takes the device's own where the operation has one, and else the reference, which is then the only one. One
-    that is named for the layer stands for those of its operations that have it.
+    ``auto`` takes the one that was measured to be the faster on such a device (crossovers.toml), and the reference where
+    there is but that. One that is named for the layer stands for those of its operations that have it.
 
     Raises InputError for another name, or one that cannot run on the device.
     """
     if known_backend(backend) == REFERENCE or len(BACKENDS[folder]) == 1:
         return REFERENCE
     if backend == AUTO:
-        return device.type if device.type in BACKENDS[folder] else REFERENCE
+        return AUTO_CHOICES.get(device.type, {}).get(folder, REFERENCE)
     if device.type != backend:
         raise InputError(
             f"backend={backend!r} was given for tensors on {device.type}; use {AUTO!r}, {REFERENCE!r} or move them."

@@ -16,6 +16,8 @@ class CpuCrossovers:
     library_product_from_tokens: int
 
 
-CPU_CROSSOVERS = CpuCrossovers(
-    **tomllib.loads(Path(__file__).with_name("crossovers.toml").read_text(encoding="utf-8"))["cpu"]
-)
+_MEASURED = tomllib.loads(Path(__file__).with_name("crossovers.toml").read_text(encoding="utf-8"))
+
+CPU_CROSSOVERS = CpuCrossovers(**_MEASURED["cpu"])
+# Device type → operation's folder → the implementation that ``auto`` takes there.
+AUTO_CHOICES: dict[str, dict[str, str]] = _MEASURED["auto"]

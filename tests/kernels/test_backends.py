@@ -12,6 +12,7 @@ from capratio.errors import InputError
 from capratio.kernels import backends
 from capratio.kernels.backends import BACKENDS, NAMES, REFERENCE, implementation, resolve_backend
 from capratio.kernels.compiling import cache_folder
+from capratio.kernels.crossovers import AUTO_CHOICES
 from capratio.kernels.leaf_linear import leaf_linear
 
 CPU = torch.device("cpu")
@@ -25,9 +26,18 @@ def test_every_operation_has_a_reference_and_a_folder() -> None:
 
 
 @pytest.mark.parametrize("folder", BACKENDS)
-def test_auto_takes_the_kernels_of_the_device_where_there_are_some(folder: str) -> None:
-    assert ("cpu" if "cpu" in BACKENDS[folder] else REFERENCE) == resolve_backend(folder, "auto", CPU)
+def test_auto_takes_what_was_measured_to_be_faster_and_the_reference_where_there_is_but_that(folder: str) -> None:
+    chosen = resolve_backend(folder, "auto", CPU)
+
+    assert chosen in BACKENDS[folder]
+    assert AUTO_CHOICES["cpu"].get(folder, REFERENCE) == chosen
     assert REFERENCE == resolve_backend(folder, REFERENCE, CPU)
+
+
+def test_auto_has_a_choice_for_every_operation_that_has_one() -> None:
+    choices = {folder for folder, names in BACKENDS.items() if "cpu" in names}
+
+    assert choices == AUTO_CHOICES["cpu"].keys()
 
 
 def test_an_unknown_backend_is_refused() -> None:

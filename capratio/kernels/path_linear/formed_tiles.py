@@ -15,6 +15,7 @@ from capratio.kernels.tile_products import multiply_rows
 from capratio.kernels.tiles import ROWS, add_four_rows, add_row, add_to, copy_row
 from capratio.kernels.widening import read_row
 
+FORMED_ROWS = 64
 # Columns of a task of the transposed product: k + 1 tiles of 16 x 512 float32 are 32 KiB each.
 COLUMNS = 512
 
@@ -30,19 +31,26 @@ def multiply_formed(
     """
     nodes, features, wide = weight.shape
     flat = weight.reshape(nodes, features * wide)
-    for task in prange((features + ROWS - 1) // ROWS):
-        first = task * ROWS
-        last = min(first + ROWS, features)
-        sums = np.empty((depth + 1, (last - first) * wide), out.dtype)
+    for task in prange((features + FORMED_ROWS - 1) // FORMED_ROWS):
+        first = task * FORMED_ROWS
+        last = min(first + FORMED_ROWS, features)
+        levels = depth + 1 if shared else 1
+        sums = np.empty((levels, (last - first) * wide), out.dtype)
         buffer = np.empty((last - first) * wide, out.dtype)
         before = -1
         for group in range(leaves.shape[0]):
             leaf = leaves[group]
             for level in range(_first_level(before, leaf, depth, shared), depth + 1):
                 node = flat[(1 << level) - 1 + (leaf >> (depth - level))]
-                _add_node(sums, level, node[first * wide : last * wide], buffer)
+                values = read_row(node[first * wide : last * wide], buffer)
+                if level == 0:
+                    copy_row(sums[0], values)
+                elif shared:
+                    add_to(sums[level], sums[level - 1], values)
+                else:
+                    add_row(sums[0], out.dtype.type(1), values)
             before = leaf
-            rows = sums[depth].reshape(last - first, wide)
+            rows = sums[levels - 1].reshape(last - first, wide)
             multiply_rows(x, rows, rows, order, starts[group], starts[group + 1], first, out, out.dtype.type(0))
 
 
@@ -114,7 +122,7 @@ def _first_level(before: Any, leaf: Any, depth: Any, shared: Any) -> Any:
     if before < 0:
         return 0
     if not shared:
-        return 1
+        return 0
     level = depth + 1
     differing = before ^ leaf
     while differing:

@@ -51,13 +51,29 @@ def unit_lookup_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch
 @compile_parallel
 def _add_units(x: Any, table: Any, node: Any, out: Any) -> None:
     tokens, units, nodes = node.shape
+    rows = node.reshape(tokens, units * nodes)
     for token in prange(tokens):
-        buffer = np.empty(out.shape[1], out.dtype)
-        total = out[token]
+        buffer = np.empty((4, out.shape[1]), out.dtype)
+        total, factor, row = out[token], x[token], rows[token]
         total[:] = 0
-        for unit in range(units):
-            for m in range(nodes):
-                add_row(total, x[token, unit], read_row(table[node[token, unit, m]], buffer))
+        place = 0
+        # Four rows at a time: they lie anywhere, and their reads overlap.
+        while place + 4 <= units * nodes:
+            add_four_rows(
+                total,
+                factor[place // nodes],
+                read_row(table[row[place]], buffer[0]),
+                factor[(place + 1) // nodes],
+                read_row(table[row[place + 1]], buffer[1]),
+                factor[(place + 2) // nodes],
+                read_row(table[row[place + 2]], buffer[2]),
+                factor[(place + 3) // nodes],
+                read_row(table[row[place + 3]], buffer[3]),
+            )
+            place += 4
+        while place < units * nodes:
+            add_row(total, factor[place // nodes], read_row(table[row[place]], buffer[0]))
+            place += 1
 
 
 @compile_parallel
