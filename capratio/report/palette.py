@@ -75,7 +75,7 @@ LOOKS = {
     ("tree-bias", "collapsed"): Look(BIAS, "D", _DASHED, True),
 }
 BACKEND_LOOKS = {
-    "auto": Look(OURS, "o", _SOLID, False),
+    "auto": Look(OURS, "o", _SOLID, False, 1.2),
     "reference": Look(PEERS[0], "s", _SOLID, True),
     "grouped-mm": Look(PEERS[1], "^", _SOLID, True),
     "gather-bmm": Look(PEERS[2], "D", _SOLID, True),

@@ -114,9 +114,10 @@ def asked_backend(case: str) -> str:
 
 
 def compare(records: "Iterable[Record]") -> list[ComparedPoint]:
-    """Every point that was asked of several backends, worst against the limit first; one without a time of ours is not.
+    """Every point that was asked of several backends, without those where ours has no time.
 
-    A point of depth 0 is held against the dense layer of its sizes too.
+    Those with a limit of ``SMALL_LIMIT_S`` or more come first, the largest ratio to it first, then the others, the
+    largest excess first. A point of depth 0 is held against the dense layer of its sizes too.
     """
     places = _places(records)
     found = []
@@ -130,7 +131,7 @@ def compare(records: "Iterable[Record]") -> list[ComparedPoint]:
         ours = next((name for name in OURS if any(record.measured for record in backends.get(name, ()))), None)
         if len(backends) > 1 and ours is not None:
             found.append(_compared(ours, backends))
-    return sorted(found, key=lambda point: -point.over_limit.value if point.over_limit else 0.0)
+    return sorted(found, key=_badness, reverse=True)
 
 
 def is_side_by_side(records: "Iterable[Record]") -> bool:
@@ -220,6 +221,13 @@ def _compared(ours: str, backends: "Mapping[str, Sequence[Record]]") -> Compared
         over_fastest=_ratio(paired, first.case),
         fastest=fastest,
     )
+
+
+def _badness(point: ComparedPoint) -> tuple[bool, float]:
+    if point.limit_s is None or point.over_limit is None:
+        return False, 0.0
+    large = point.limit_s >= SMALL_LIMIT_S
+    return large, point.over_limit.value if large else point.excess_s or 0.0
 
 
 def _times(records: "Sequence[Record]") -> dict[int, float]:

@@ -76,7 +76,10 @@ def side_by_side_section(records: "Iterable[Record]") -> SideBySide | None:
 
 def _caption(shown: int, points: int) -> str:
     left_out = f"The {shown} worst of {whole(points)} points" if shown < points else f"All {whole(points)} points"
-    return f"{left_out}, farthest from the limit first; every sample of every point is in records.jsonl.gz."
+    return (
+        f"{left_out}, farthest from the limit first: by the ratio where the limit is {quantity(SMALL_LIMIT_S, 's')} or "
+        "more, then by the excess. Every sample of every point is in records.jsonl.gz."
+    )
 
 
 def _summary_cells(summary: CallSummary) -> list[str]:

@@ -84,12 +84,13 @@ def test_the_fastest_peer_is_named_and_ours_is_not_a_peer(make: Make) -> None:
 def test_points_are_sorted_worst_against_the_limit_first(make: Make) -> None:
     records = [
         record
-        for tokens, latency_us in ((1, 300.0), (2, 900.0), (4, 600.0))
+        # Ratios 1.5, 4.5 and 3 of a large limit; excesses of 30 and 40 us over small ones, whose ratios are larger.
+        for tokens, latency_us, limit_us in ((1, 300, 200), (2, 900, 200), (4, 600, 200), (8, 31, 1), (16, 50, 10))
         for backend in ("auto", "reference")
-        for record in make(backend, (latency_us,), tokens=tokens)
+        for record in make(backend, (latency_us,), limit_us, tokens=tokens)
     ]
 
-    assert [2, 4, 1] == [point.tokens for point in compare(records)]
+    assert [2, 4, 1, 16, 8] == [point.tokens for point in compare(records)]
 
 
 def test_depth_zero_is_held_against_the_dense_layer_of_its_sizes(make: Make) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from capratio.report.figures.canvas import draw_series, first_column, legend, log_axis, panels, paper, share_limits
+from capratio.report.figures.canvas import draw_series, first_column, log_axis, panels, paper, row_legend, share_limits
 from capratio.report.figures.evidence import Drawing
 from capratio.report.palette import INK, backend_looks
 from capratio.report.side_by_side import ComparedPoint
@@ -44,15 +44,16 @@ def draw(points: Sequence[ComparedPoint]) -> Drawing | None:
     with paper():
         figure, axes = panels(len(chosen), most_columns=2)
         for ax, (name, rows) in zip(axes, chosen.items(), strict=True):
-            draw_series(ax, rows, "tokens_a_leaf", "times_limit", looks, line=False)
+            # Ours comes last, upon the peers that it equals.
+            draw_series(ax, rows, "tokens_a_leaf", "times_limit", dict(reversed(looks.items())), line=False)
             ax.axhline(1.0, color=INK.light, linewidth=0.9)
             ax.set_title(name)
-            log_axis(ax, "x", "tokens a leaf", "", list(every["tokens_a_leaf"]))
+            log_axis(ax, "x", "tokens a leaf", "", list(rows["tokens_a_leaf"]))
             log_axis(ax, "y", "latency / limit", "", [1.0, *every["times_limit"]])
             if not first_column(ax):
                 ax.set_ylabel("")
         share_limits(axes)
-        legend(figure, looks, line=False)
+        row_legend(figure, looks)
     return Drawing(
         figure,
         "A mark is the median over processes of one point; points of all sizes and depths share a panel. auto is ours, "
