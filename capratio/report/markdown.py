@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 
 from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.method import METHOD
-from capratio.report.side_by_side_tables import SUMMARY_HEADINGS, WORDS, side_by_side_section
+from capratio.report.side_by_side_tables import (
+    PAIR_HEADINGS,
+    PAIR_WORDS,
+    SUMMARY_HEADINGS,
+    WORDS,
+    side_by_side_section,
+)
 from capratio.report.summary_table import COLUMNS, cells, summary_rows
 from capratio.report.tables import failed_table, law_table, machine_table, suite_table, verdict_headline, verdict_table
 
@@ -72,6 +78,7 @@ def _side_by_side(run: "Run") -> list[str]:
         _table(SUMMARY_HEADINGS, section.summary),
         section.caption,
         _table(section.headings, section.rows),
+        *([PAIR_WORDS, _table(PAIR_HEADINGS, section.pairs)] if section.pairs else []),
     ]
 
 

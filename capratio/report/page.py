@@ -23,7 +23,13 @@ from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.markdown import markdown_page
 from capratio.report.method import METHOD
 from capratio.report.palette import TONES
-from capratio.report.side_by_side_tables import SUMMARY_HEADINGS, WORDS, side_by_side_section
+from capratio.report.side_by_side_tables import (
+    PAIR_HEADINGS,
+    PAIR_WORDS,
+    SUMMARY_HEADINGS,
+    WORDS,
+    side_by_side_section,
+)
 from capratio.report.summary_table import COLUMNS, cells, common_parts, summary_json, summary_rows
 from capratio.report.svg import file_svg, inline_svg
 from capratio.report.tables import failed_table, law_table, machine_table, suite_table, verdict_headline, verdict_table
@@ -113,6 +119,8 @@ def render_page(
         beside=beside,
         beside_words=WORDS,
         beside_headings=SUMMARY_HEADINGS,
+        pair_words=PAIR_WORDS,
+        pair_headings=PAIR_HEADINGS,
         beside_figure=None if beside is None else _beside_figure(beside.points),
         columns=COLUMNS,
         cases=[cells(row, common) for row in rows],

@@ -19,6 +19,7 @@ from capratio.report.side_by_side import (
     missing_peers,
     summarise_calls,
 )
+from capratio.report.side_by_side_layers import LayerPair, layer_pairs
 from capratio.units import whole
 
 if TYPE_CHECKING:
@@ -36,6 +37,21 @@ SUMMARY_HEADINGS = (
     f"by more than {CLEARLY_RATIO} times and {quantity(CLEARLY_S, 's', 2)}",
     f"least speedup, ≤ {FEW_TOKENS_A_LEAF:g} tokens a leaf",
 )
+PAIR_HEADINGS = (
+    "layer / simpler layer",
+    "point",
+    "latency",
+    "simpler",
+    "ratio",
+    "ratio of the bytes that each must touch",
+    "ratio over it",
+    "overhead / limit of its bytes",
+)
+PAIR_WORDS = (
+    "Our layers beside a simpler one of the same sizes: a token of a collapsed tree beside the dense layer, the path "
+    "form beside the collapsed one, a tree bias beside the dense layer. These run in processes of their own, and ratios are "
+    "taken inside a replicate."
+)
 WORDS = (
     "One process measures our kernels and their peers on the same weights and tokens, in random order, each answer "
     "held against float64 before its time is taken. Ratios are taken inside a process, with 95 % intervals over "
@@ -46,7 +62,7 @@ WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class SideBySide:
-    """The section: which peers are missing, the summary, the points, and how many points the table leaves out."""
+    """The section: which peers are missing, the summary, the points, and layers beside simpler ones."""
 
     points: Sequence[ComparedPoint]
     missing: Sequence[str]
@@ -54,6 +70,7 @@ class SideBySide:
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str
+    pairs: Sequence[Sequence[str]]
 
 
 def side_by_side_section(records: "Iterable[Record]") -> SideBySide | None:
@@ -71,6 +88,7 @@ def side_by_side_section(records: "Iterable[Record]") -> SideBySide | None:
         ("point", "tokens a leaf", "limit", "ours", *backends, "ours / limit", "ours / fastest peer", "fastest peer"),
         [_cells(point, backends) for point in shown],
         _caption(len(shown), len(points)),
+        [_pair_cells(pair) for pair in layer_pairs(kept)[:MOST_ROWS]],
     )
 
 
@@ -106,6 +124,19 @@ def _cells(point: ComparedPoint, backends: Sequence[str]) -> list[str]:
         _interval(point.over_limit),
         _interval(point.over_fastest),
         point.fastest or NOTHING,
+    ]
+
+
+def _pair_cells(pair: LayerPair) -> list[str]:
+    return [
+        pair.name,
+        pair.point,
+        quantity(pair.latency_s, "s"),
+        quantity(pair.other_s, "s"),
+        _interval(pair.ratio),
+        number(pair.bytes_ratio),
+        number(pair.over_bytes),
+        number(pair.overhead_over_limit),
     ]
 
 
