@@ -49,8 +49,8 @@ PAIR_HEADINGS = (
 )
 PAIR_WORDS = (
     "Our layers beside a simpler one of the same sizes: a token of a collapsed tree beside the dense layer, the path "
-    "form beside the collapsed one, a tree bias beside the dense layer. These run in processes of their own, and ratios are "
-    "taken inside a replicate."
+    "form beside the collapsed one, a tree bias beside the dense layer. These run in processes of their own, and "
+    "ratios are taken inside a replicate."
 )
 WORDS = (
     "One process measures our kernels and their peers on the same weights and tokens, in random order, each answer "
