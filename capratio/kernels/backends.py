@@ -1,7 +1,9 @@
 """Which implementation of an operation runs: the one that is named, or for ``auto`` the device's own.
 
 An implementation is a module of the operation's folder, ``reference``, ``cpu`` or ``cuda``, that is imported when it is
-first asked for, so that numba and triton are loaded only where they run.
+first asked for, so that numba and triton are loaded only where they run. A peer is what a user would write with torch's
+own functions instead; it is never chosen by ``auto``, and measured beside ours. The reference of leaf_linear is the
+peer that loops over the visited leaves.
 """
 
 import pickle
@@ -21,13 +23,17 @@ REFERENCE = "reference"
 BACKENDS: dict[str, tuple[str, ...]] = {
     "hyperplane_bits": (REFERENCE,),
     "leaf_index": (REFERENCE, "cpu"),
-    "leaf_linear": (REFERENCE, "cpu"),
+    "leaf_linear": (REFERENCE, "cpu", "grouped-mm", "gather-bmm"),
     "path_bias": (REFERENCE, "cpu"),
     "path_linear": (REFERENCE, "cpu"),
     "tree_route": (REFERENCE, "cpu"),
-    "unit_lookup": (REFERENCE, "cpu"),
+    "unit_lookup": (REFERENCE, "cpu", "embedding-bag"),
 }
-NAMES = (AUTO, REFERENCE, "cpu")
+# They run on every device that torch has.
+PEERS = ("grouped-mm", "gather-bmm", "embedding-bag")
+NAMES = (AUTO, REFERENCE, "cpu", *PEERS)
+# What finds a token's leaf: a layer that runs a peer's product has these of its device, so that products alone differ.
+ROUTING = ("hyperplane_bits", "leaf_index", "tree_route")
 
 Implementation = Callable[..., Any]
 
@@ -45,12 +51,21 @@ def known_backend(backend: str) -> str:
 def resolve_backend(folder: str, backend: str, device: torch.device) -> str:
     """The implementation that runs on a device, one of ``BACKENDS[folder]``.
 
-    ``auto`` takes the one that was measured to be the faster on such a device (crossovers.toml), and the reference where
-    there is but that. One that is named for the layer stands for those of its operations that have it.
+    ``auto`` takes the one that was measured to be the faster on such a device (crossovers.toml), and the reference
+    where there is but that. One that is named for the layer stands for those of its operations that have it.
 
-    Raises InputError for another name, or one that cannot run on the device.
+    Raises InputError for another name, one that cannot run on the device, or a peer that the operation does not have.
     """
-    if known_backend(backend) == REFERENCE or len(BACKENDS[folder]) == 1:
+    if known_backend(backend) in PEERS:
+        if backend in BACKENDS[folder]:
+            return backend
+        if folder not in ROUTING:
+            raise InputError(
+                f"backend={backend!r} was given for {folder}, which has none of that name; use one of "
+                f"{', '.join((AUTO, *BACKENDS[folder]))}."
+            )
+        backend = AUTO
+    if backend == REFERENCE or len(BACKENDS[folder]) == 1:
         return REFERENCE
     if backend == AUTO:
         return AUTO_CHOICES.get(device.type, {}).get(folder, REFERENCE)
@@ -69,7 +84,7 @@ def implementation(folder: str, operation: str, backend: str, device_type: str) 
     """
     chosen = resolve_backend(folder, backend, torch.device(device_type))
     try:
-        module = import_module(f"capratio.kernels.{folder}.{chosen}")
+        module = import_module(f"capratio.kernels.{folder}.{chosen.replace('-', '_')}")
     except (ImportError, RuntimeError, OSError) as error:
         sentence = " ".join(str(error).split())
         raise InputError(

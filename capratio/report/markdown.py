@@ -5,6 +5,13 @@ from typing import TYPE_CHECKING
 
 from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.method import METHOD
+from capratio.report.side_by_side_tables import (
+    PAIR_HEADINGS,
+    PAIR_WORDS,
+    SUMMARY_HEADINGS,
+    WORDS,
+    side_by_side_section,
+)
 from capratio.report.summary_table import COLUMNS, cells, summary_rows
 from capratio.report.tables import failed_table, law_table, machine_table, suite_table, verdict_headline, verdict_table
 
@@ -47,6 +54,7 @@ def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFram
         ),
         *(["### The laws in full"] if verdicts else []),
         *(f"**{_text(law.title)}.** {_text(law.text)}" for law in law_table(verdicts)),
+        *_side_by_side(run),
         "## Cases",
         _table(tuple(column.heading for column in COLUMNS), (cells(row) for row in summary_rows(frame))),
     ]
@@ -57,6 +65,21 @@ def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFram
     parts += ["## Machine", _table(("what", "value"), machine_table(run.machine)), "## Method and its bias", *METHOD]
     parts += ["## Make it again", _code(command)]
     return "\n\n".join(parts) + "\n"
+
+
+def _side_by_side(run: "Run") -> list[str]:
+    section = side_by_side_section(run.records)
+    if section is None:
+        return []
+    return [
+        "## Side by side",
+        *(f"**✗ {_text(sentence)}**" for sentence in section.missing),
+        WORDS,
+        _table(SUMMARY_HEADINGS, section.summary),
+        section.caption,
+        _table(section.headings, section.rows),
+        *([PAIR_WORDS, _table(PAIR_HEADINGS, section.pairs)] if section.pairs else []),
+    ]
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -15,6 +15,7 @@ from capratio.errors import InputError
 from capratio.records.publish import write_compact
 from capratio.records.store import read_run
 from capratio.records.summary import summarise
+from capratio.report.figures import side_by_side as beside_figure
 from capratio.report.figures.evidence import Evidence, FigurePlan
 from capratio.report.figures.table import FIGURES
 from capratio.report.frame import tidy
@@ -22,6 +23,13 @@ from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.markdown import markdown_page
 from capratio.report.method import METHOD
 from capratio.report.palette import TONES
+from capratio.report.side_by_side_tables import (
+    PAIR_HEADINGS,
+    PAIR_WORDS,
+    SUMMARY_HEADINGS,
+    WORDS,
+    side_by_side_section,
+)
 from capratio.report.summary_table import COLUMNS, cells, common_parts, summary_json, summary_rows
 from capratio.report.svg import file_svg, inline_svg
 from capratio.report.tables import failed_table, law_table, machine_table, suite_table, verdict_headline, verdict_table
@@ -29,6 +37,7 @@ from capratio.scaling.judge import judge
 
 if TYPE_CHECKING:
     from capratio.records.store import Run
+    from capratio.report.side_by_side import ComparedPoint
     from capratio.scaling.verdict import Verdict
 
 LARGEST_PAGE_BYTES = 1_500_000
@@ -95,6 +104,7 @@ def render_page(
     )
     rows = summary_rows(evidence.frame)
     common = common_parts(rows)
+    beside = side_by_side_section(run.records)
     return environment.get_template("page.html.j2").render(
         title=headline_title(run.machine),
         lead=lead_sentence(run, evidence.frame),
@@ -106,6 +116,12 @@ def render_page(
         laws=law_table(verdicts),
         suites=suite_table(run.machine),
         figures=figures,
+        beside=beside,
+        beside_words=WORDS,
+        beside_headings=SUMMARY_HEADINGS,
+        pair_words=PAIR_WORDS,
+        pair_headings=PAIR_HEADINGS,
+        beside_figure=None if beside is None else _beside_figure(beside.points),
         columns=COLUMNS,
         cases=[cells(row, common) for row in rows],
         common=common,
@@ -138,6 +154,14 @@ def draw_figures(
             DrawnFigure(plan.name, plan.title, plan.title.split(" and ")[0], plan.question, plan.needs, svg, caption)
         )
     return drawn, kept
+
+
+def _beside_figure(points: "Sequence[ComparedPoint]") -> DrawnFigure:
+    plan = FigurePlan(
+        "side-by-side-figure", beside_figure.TITLE, beside_figure.QUESTION, "", lambda _: beside_figure.draw(points)
+    )
+    drawn, _ = draw_figures(Evidence(tidy([])), [plan])
+    return drawn[0]
 
 
 def _write(run: "Run", verdicts: "tuple[Verdict, ...]", out_dir: Path, command: str) -> ReportFiles:

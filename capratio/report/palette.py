@@ -47,11 +47,19 @@ BIAS = Tone("bias", "#14866d", "#52c9ab")
 # Layers that a user brings, in the order of their names.
 FOREIGN = (Tone("foreign-1", "#8b4a9c", "#d3a1de"), Tone("foreign-2", "#8a7a13", "#d8c75a"))
 
+# Backends, where ours stands beside its peers; their lightness (32, 40, 49, 62) parts in grey, as do their markers.
+OURS = Tone("ours", "#8f1250", "#ff8cc3")
+PEERS = (
+    Tone("peer-1", "#4d6178", "#b4c6da"),
+    Tone("peer-2", "#b0641a", "#eab27c"),
+    Tone("peer-3", "#7aa33a", "#b6dd7e"),
+)
+
 HOLDS = Tone("holds", "#1a7f4b", "#5fd39a")
 BROKEN = Tone("broken", "#b3261e", "#ff8a80")
 UNDECIDED = Tone("undecided", "#8a6100", "#e5b85c")
 
-TONES = (PAGE, INK, MUTED, RULE, DENSE, SHARED, UNIT, BIAS, *FOREIGN, HOLDS, BROKEN, UNDECIDED)
+TONES = (PAGE, INK, MUTED, RULE, DENSE, SHARED, UNIT, BIAS, *FOREIGN, OURS, *PEERS, HOLDS, BROKEN, UNDECIDED)
 
 _SOLID: Dashes = "solid"
 _DASHED = (0.0, (4.0, 2.0))
@@ -66,12 +74,26 @@ LOOKS = {
     ("tree-bias", "path"): Look(BIAS, "D", _SOLID, False),
     ("tree-bias", "collapsed"): Look(BIAS, "D", _DASHED, True),
 }
+BACKEND_LOOKS = {
+    "auto": Look(OURS, "o", _SOLID, False, 1.2),
+    "reference": Look(PEERS[0], "s", _SOLID, True),
+    "grouped-mm": Look(PEERS[1], "^", _SOLID, True),
+    "gather-bmm": Look(PEERS[2], "D", _SOLID, True),
+    "embedding-bag": Look(PEERS[1], "v", _SOLID, True),
+}
 _FOREIGN_MARKERS = ("v", "P", "X", "<", ">")
 
 
 def series_name(layer: str, form: str) -> str:
     """The name of a layer in a form, the same in every legend and table (``dense``, ``tree-unit, collapsed``)."""
     return layer if form == "path" else f"{layer}, {form}"
+
+
+def backend_looks(names: list[str]) -> dict[str, Look]:
+    """The look of every backend by its name, ours first, those that the table does not know last."""
+    known = {name: look for name, look in BACKEND_LOOKS.items() if name in names}
+    others = sorted(set(names) - set(known))
+    return known | {name: Look(MUTED, _FOREIGN_MARKERS[at % 5], _SOLID, True) for at, name in enumerate(others)}
 
 
 def looks_of(pairs: list[tuple[str, str]]) -> dict[str, Look]:

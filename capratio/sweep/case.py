@@ -44,7 +44,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A point, how often and how long it is measured, and the claims that it serves."""
+    """A point, how often and how long it is measured, and the claims that it serves.
+
+    side_by_side: whether one process measures all backends of the point's layer.
+    """
 
     point: Point
     suite: str
@@ -52,6 +55,7 @@ class Case:
     replicates: int
     claims: tuple[str, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
+    side_by_side: bool = False
 
     @property
     def id(self) -> str:
@@ -64,9 +68,14 @@ class Case:
         return spec_of(self.point)
 
     def joined(self, other: "Case") -> "Case":
-        """The same case from another group: it serves the claims of both, and has the replicates of the larger."""
+        """The same case from another group: it serves the claims of both, and has the replicates of the larger.
+
+        It is measured side by side where one of the two is.
+        """
         claims = tuple(sorted({*self.claims, *other.claims}))
-        return replace(self, claims=claims, replicates=max(self.replicates, other.replicates))
+        side_by_side = self.side_by_side or other.side_by_side
+        replicates = max(self.replicates, other.replicates)
+        return replace(self, claims=claims, replicates=replicates, side_by_side=side_by_side)
 
     def __str__(self) -> str:
         return self.id

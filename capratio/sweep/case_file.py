@@ -18,7 +18,7 @@ from capratio.sweep.names import check_keys, one_of
 from capratio.sweep.ranges import booleans, integers, strings, text
 
 DEVICES = ("cpu", "cuda")
-FILE_KEYS = ("name", "title", "analysis", "replicates", "sampling", "defaults", "cases")
+FILE_KEYS = ("name", "title", "analysis", "replicates", "side_by_side", "sampling", "defaults", "cases")
 SWEPT_INTEGERS = ("in_features", "out_features", "depth", "tokens", "threads")
 SWEPT_WORDS: dict[str, tuple[str, ...]] = {
     "form": FORMS,
@@ -30,7 +30,7 @@ SWEPT_WORDS: dict[str, tuple[str, ...]] = {
     "input": ("gaussian", "text", "images"),
     "routing": ("measured", "uniform", "zipf", "single"),
     # Those of capratio.kernels, likewise.
-    "backend": ("auto", "reference", "cpu"),
+    "backend": ("auto", "reference", "cpu", "grouped-mm", "gather-bmm", "embedding-bag"),
     "gate": GATES,
     "order": ("auto", *ORDERS),
 }
@@ -142,9 +142,12 @@ def _cases(path: Path, device: str | None) -> list[Case]:
     suite = _suite(path, content, groups).name
     replicates = _replicates(content.get("replicates", 7), f"{path}")
     sampling = _sampling(content.get("sampling", {}), f"{path}: [sampling]")
+    side_by_side = content.get("side_by_side", False)
+    if not isinstance(side_by_side, bool):
+        raise InputError(f"{path}: side_by_side is {side_by_side!r}; give true or false without quotes.")
     place_of_all = {} if device is None else {"device": device}
     return [
-        case
+        replace(case, side_by_side=side_by_side)
         for where, group in groups.items()
         for case in _group(group | place_of_all, where, suite, replicates, sampling)
     ]

@@ -33,7 +33,14 @@ def estimated_bytes(point: Point) -> int:
     index = 8 * point.tokens * point.in_features * (point.depth + 2) if point.layer == "tree-unit" else 0
     path = (point.depth + 2) * point.in_features * point.out_features * 16
     streamed = TIMES_LAST_LEVEL * last_level_cache_bytes() if (point.cache, point.device) == ("cold", "cpu") else 0
-    return PROCESS_BYTES + tables + kept + activations + 3 * index + path + streamed
+    return PROCESS_BYTES + tables + kept + gathered_bytes(point) + activations + 3 * index + path + streamed
+
+
+def gathered_bytes(point: Point) -> int:
+    """What a backend that gathers every token's matrix holds beside the tables."""
+    if point.backend != "gather-bmm":
+        return 0
+    return point.tokens * point.in_features * point.out_features * ITEMSIZE[point.dtype]
 
 
 def table_bytes(point: Point) -> int:

@@ -1,4 +1,7 @@
-"""What one process measures: every case of one layer, form, p, q and k, once; and how it is told to."""
+"""What one process measures: every case of one layer, form, p, q and k, once; and how it is told to.
+
+Backends have processes of their own, except where they are measured side by side.
+"""
 
 import json
 import random
@@ -86,6 +89,6 @@ def _process_key(case: Case) -> tuple[object, ...]:
         point.bias,
         point.gate,
         point.order,
-        point.backend,
+        None if case.side_by_side else point.backend,
         point.threads,
     )

@@ -1,6 +1,7 @@
 """A case made ready to run: the layer, its inputs, and the call that is timed with its check."""
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from capratio.cost.spec import LayerSpec, VisitedNodes, one_token
 from capratio.errors import InputError
 from capratio.inputs.routing import impose_routing
 from capratio.inputs.table import make_input
-from capratio.kernels.backends import REFERENCE
+from capratio.kernels.backends import REFERENCE, known_backend
 from capratio.layers.dense import Dense
 from capratio.layers.gated_layer import GatedLayer
 from capratio.layers.table import build
@@ -48,6 +49,15 @@ def build_layer(point: Point, seed: int) -> Layer:
     )
     draw_weights(layer, point.in_features, point.depth, seed)
     return layer
+
+
+def with_backend(layer: Layer, backend: str) -> Layer:
+    """The same layer with the same parameters, not copies of them, whose products run by another backend."""
+    if not isinstance(layer, GatedLayer) or layer.backend == backend:
+        return layer
+    sibling = copy(layer)
+    sibling.backend = known_backend(backend)
+    return sibling
 
 
 def prepare_trial(layer: Layer, case: Case, seed: int) -> Trial:

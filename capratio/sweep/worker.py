@@ -27,7 +27,7 @@ from capratio.sweep.job import Job, decode_job
 from capratio.sweep.measure_case import measure_case
 from capratio.sweep.parent import die_with_parent
 from capratio.sweep.refusal import RefusedError, refusal
-from capratio.sweep.trial import Layer, Trial, build_layer, prepare_trial
+from capratio.sweep.trial import Layer, Trial, build_layer, prepare_trial, with_backend
 from capratio.sweep.verify import WrongAnswerError
 
 # torch says this when its CPU allocator gets nothing.
@@ -60,7 +60,7 @@ def run_job(job: Job, events: TextIO) -> None:
         try:
             if not on_cpu and layer is None:
                 refuse_beyond_device(case.point)
-            layer = layer or build_layer(case.point, job.seed)
+            layer = with_backend(layer or build_layer(case.point, job.seed), case.point.backend)
             # Cache states share their verified answers; gradients are as large as the layer, and are not kept.
             shared = (replace(case.point, cache="warm"), case.sampling)
             trial = trials.get(shared) or prepare_trial(layer, case, job.seed)

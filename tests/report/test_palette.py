@@ -4,7 +4,20 @@ from itertools import combinations
 
 import pytest
 
-from capratio.report.palette import BIAS, DENSE, LOOKS, SHARED, UNIT, looks_of, series_name
+from capratio.report.palette import (
+    BACKEND_LOOKS,
+    BIAS,
+    DENSE,
+    LOOKS,
+    OURS,
+    PEERS,
+    SHARED,
+    UNIT,
+    Tone,
+    backend_looks,
+    looks_of,
+    series_name,
+)
 
 
 def _lightness(colour: str) -> float:
@@ -40,3 +53,15 @@ def test_a_users_layer_gets_a_look_that_no_layer_of_ours_has() -> None:
 
     assert ["dense", "mine.layers:Mine", "mine.layers:Other"] == list(looks)
     assert 3 == len({(look.tone, look.marker) for look in looks.values()})
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations((OURS, *PEERS), 2)))
+def test_backends_differ_in_grey(one: Tone, other: Tone) -> None:
+    assert 8 < abs(_lightness(one.light) - _lightness(other.light))
+
+
+def test_backends_differ_in_marker_and_an_unknown_one_has_a_look_too() -> None:
+    looks = backend_looks([*BACKEND_LOOKS, "another"])
+
+    assert [*BACKEND_LOOKS, "another"] == list(looks)
+    assert len(BACKEND_LOOKS) == len({look.marker for look in BACKEND_LOOKS.values()})

@@ -152,7 +152,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         read_case_files([tmp_path / "none.toml"])
 
 
-@pytest.mark.parametrize("name", ["quick", "tree", "routing", "threads"])
+@pytest.mark.parametrize("name", ["quick", "tree", "routing", "threads", "kernels", "peers"])
 def test_bundled_cases_agree_with_their_hand_counted_answers(name: str) -> None:
     cases = read_case_files([bundled_case_files()[name]])
 

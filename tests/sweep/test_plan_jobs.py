@@ -40,3 +40,19 @@ def test_a_job_survives_the_way_to_its_process() -> None:
     (job,) = plan_jobs(cases(POINT, replicates=1), frozenset(), 12.5, "abc")
 
     assert job == decode_job(job.encode())
+
+
+def test_backends_have_processes_of_their_own_unless_they_are_measured_side_by_side() -> None:
+    alone = cases(POINT, replace(POINT, backend="auto"), replace(POINT, backend="auto", tokens=2), replicates=1)
+    beside = [replace(case, side_by_side=True) for case in alone]
+
+    assert 2 == len(plan_jobs(alone, frozenset(), 0.0, None))
+    (job,) = plan_jobs(beside, frozenset(), 0.0, None)
+    assert {case.id for case in beside} == {case.id for case in job.cases}
+    assert job == decode_job(job.encode())
+
+
+def test_side_by_side_keeps_layers_apart() -> None:
+    beside = [replace(case, side_by_side=True) for case in cases(POINT, replace(POINT, depth=1), replicates=1)]
+
+    assert 2 == len(plan_jobs(beside, frozenset(), 0.0, None))

@@ -52,7 +52,7 @@ def test_a_file_without_texts_is_a_suite_of_its_own_name(tmp_path: Path) -> None
     assert [Suite("file", "", "", {})] == read_suites([path])
 
 
-@pytest.mark.parametrize("name", ["quick", "tree", "routing", "threads"])
+@pytest.mark.parametrize("name", ["quick", "tree", "routing", "threads", "kernels", "peers"])
 def test_bundled_case_files_have_a_title_and_an_analysis(name: str) -> None:
     (suite,) = read_suites([bundled_case_files()[name]])
 

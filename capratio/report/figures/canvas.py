@@ -146,6 +146,12 @@ def legend(figure: Figure, looks: Mapping[str, Look], *, line: bool = True, extr
     )
 
 
+def row_legend(figure: Figure, looks: Mapping[str, Look]) -> None:
+    """One legend of marks in a row above all panels, for series that have no forms."""
+    handles = [_handle(name, looks, False) for name in looks]
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), handlelength=1.0, columnspacing=1.6)
+
+
 def first_column(ax: "Axes") -> bool:
     """Whether a panel stands at the left, where the ordinate's label is."""
     place = ax.get_subplotspec()

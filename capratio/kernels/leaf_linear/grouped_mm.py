@@ -1,0 +1,73 @@
+"""leaf_linear by torch's own grouped product, a peer: tokens sorted by node, one call over the whole table.
+
+A leaf without tokens is an empty group, so that nothing of the table is copied.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch.nn.functional import grouped_mm
+
+from capratio.errors import InputError
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+# The strides that torch takes are multiples of this.
+STRIDE_BYTES = 16
+
+
+class _Sorted(NamedTuple):
+    """The order of the tokens by node, (N,), and where each node's tokens end, (R,) int32."""
+
+    order: torch.Tensor
+    ends: torch.Tensor
+
+    def restore(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows in sorted order put back into the tokens' order."""
+        return torch.empty_like(rows).index_copy_(0, self.order, rows)
+
+
+def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
+    """y_n = weight[node_n] x_n: (N, p), (R, q, p), (N,) -> (N, q).
+
+    Raises InputError for a dtype or a width that torch's product does not take; so do the gradients.
+    """
+    return _multiply(x, weight.transpose(1, 2), node)
+
+
+def leaf_linear_input_gradient(grad: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
+    """dx_n = weight[node_n]^T dy_n: (N, q), (R, q, p), (N,) -> (N, p)."""
+    return _multiply(grad, weight, node)
+
+
+def leaf_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int) -> torch.Tensor:
+    """dW[r] = sum over the tokens n of node r of dy_n x_n^T: (N, q), (N, p), (N,) -> (rows, q, p)."""
+    _check(grad, grad.shape[1], x.shape[1])
+    groups = _sort(node, rows)
+    columns = grad.index_select(0, groups.order).t()
+    return grouped_mm(columns, x.index_select(0, groups.order), offs=groups.ends)
+
+
+def _multiply(rows: torch.Tensor, matrices: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
+    _check(rows, *matrices.shape[1:])
+    groups = _sort(node, len(matrices))
+    return groups.restore(grouped_mm(rows.index_select(0, groups.order), matrices, offs=groups.ends))
+
+
+def _sort(node: torch.Tensor, rows: int) -> _Sorted:
+    order = torch.argsort(node, stable=True)
+    return _Sorted(order, torch.bincount(node, minlength=rows).cumsum(0, dtype=torch.int32))
+
+
+def _check(rows: torch.Tensor, *widths: int) -> None:
+    if rows.dtype not in DTYPES:
+        raise InputError(
+            f"backend='grouped-mm' was given {rows.dtype}; torch.nn.functional.grouped_mm takes float32, bfloat16 and "
+            "float16, use another backend."
+        )
+    for width in widths:
+        if width * rows.itemsize % STRIDE_BYTES:
+            raise InputError(
+                f"backend='grouped-mm' was given {width} features of {rows.itemsize} bytes; "
+                f"torch.nn.functional.grouped_mm takes strides that are multiples of {STRIDE_BYTES} bytes, give such "
+                "widths or use another backend."
+            )

@@ -1,0 +1,257 @@
+"""Ours beside its peers: each point that a run measures with several backends, against the limit and the fastest peer.
+
+Ratios are taken inside a process, where both sides met the same conditions, and their intervals over processes.
+"""
+
+import statistics
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, log
+from typing import TYPE_CHECKING
+
+from capratio.records.summary import bootstrap_interval_s
+from capratio.report.palette import series_name
+from capratio.units import counted
+
+if TYPE_CHECKING:
+    from capratio.records.record import Point, Record
+
+# The names under which our own kernels are asked for; the first that a point has is ours.
+OURS = ("auto", "cpu", "cuda")
+# What depth 0 is held against: the dense layer of the same sizes, in a process of its own.
+LINEAR = "nn.Linear"
+# Layer and form → the peers without which a comparison is not whole.
+LISTED = {
+    ("tree-shared", "collapsed"): ("reference", "grouped-mm", "gather-bmm"),
+    ("tree-unit", "path"): ("embedding-bag",),
+    ("tree-unit", "collapsed"): ("embedding-bag",),
+}
+# Under this limit a call's own time decides, and is told as an excess; from it on as a ratio.
+SMALL_LIMIT_S = 100e-6
+FEW_TOKENS_A_LEAF = 4.0
+# A peer counts as clearly faster from both on: less is the noise of a call.
+CLEARLY_RATIO, CLEARLY_S = 1.05, 15e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A median over processes with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedPoint:
+    """One point and all backends that have a time there.
+
+    series: the layer in its form. call: pass, cache, and what else is not usual. latency_s, times_limit: by the backend
+    that was asked for, ours under ``ours``; medians over processes. tokens_a_leaf: tokens over the leaves that they
+    visit. over_limit: our latency over the limit. over_fastest: ours over the fastest peer, whose name is ``fastest``.
+    """
+
+    series: str
+    call: str
+    in_features: int
+    out_features: int
+    depth: int
+    tokens: int
+    ours: str
+    tokens_a_leaf: float | None
+    limit_s: float | None
+    latency_s: Mapping[str, float]
+    times_limit: Mapping[str, float]
+    over_limit: Ratio | None
+    over_fastest: Ratio | None
+    fastest: str | None
+
+    @property
+    def excess_s(self) -> float | None:
+        """How much longer than the limit ours takes."""
+        return None if self.limit_s is None else self.latency_s[self.ours] - self.limit_s
+
+    @property
+    def speedup(self) -> float | None:
+        """How many times faster than the fastest peer ours is."""
+        return None if self.over_fastest is None else 1 / self.over_fastest.value
+
+    @property
+    def clearly_slower(self) -> bool:
+        """Whether a peer is faster by more than a call's noise."""
+        if self.over_fastest is None or self.fastest is None:
+            return False
+        excess_s = self.latency_s[self.ours] - self.latency_s[self.fastest]
+        return self.over_fastest.value > CLEARLY_RATIO and excess_s > CLEARLY_S
+
+
+@dataclass(frozen=True, slots=True)
+class CallSummary:
+    """All points of one layer and call; a number is None where no point gives it.
+
+    mean_over_limit, worst_over_limit: geometric mean and largest of latency / limit, over ``large`` points whose limit
+    is ``SMALL_LIMIT_S`` or more. largest_excess_s: of the ``small`` other points. compared: points with a peer;
+    peer_faster, peer_clearly_faster: how many of them. least_speedup: with at most ``FEW_TOKENS_A_LEAF``.
+    """
+
+    name: str
+    points: int
+    large: int
+    mean_over_limit: float | None
+    worst_over_limit: float | None
+    small: int
+    largest_excess_s: float | None
+    compared: int
+    peer_faster: int
+    peer_clearly_faster: int
+    least_speedup: float | None
+
+
+def asked_backend(case: str) -> str:
+    """The backend that a case's id asks for, which may stand for another one that ran."""
+    return case.split("/")[-2]
+
+
+def compare(records: "Iterable[Record]") -> list[ComparedPoint]:
+    """Every point that was asked of several backends, without those where ours has no time.
+
+    Those with a limit of ``SMALL_LIMIT_S`` or more come first, the largest ratio to it first, then the others, the
+    largest excess first. A point of depth 0 is held against the dense layer of its sizes too.
+    """
+    places = _places(records)
+    found = []
+    for key, backends in places.items():
+        point = next(iter(backends.values()))[0].point
+        if point.layer == "dense":
+            continue
+        if point.depth == 0:
+            dense = places.get(("dense" if point.bias else "dense[nobias]", *key[1:]), {})
+            backends = backends | ({LINEAR: dense["auto"]} if "auto" in dense else {})
+        ours = next((name for name in OURS if any(record.measured for record in backends.get(name, ()))), None)
+        if len(backends) > 1 and ours is not None:
+            found.append(_compared(ours, backends))
+    return sorted(found, key=_badness, reverse=True)
+
+
+def is_side_by_side(records: "Iterable[Record]") -> bool:
+    """Whether a run asks several backends for one point."""
+    return any(len(backends) > 1 for backends in _places(records).values())
+
+
+def missing_peers(records: "Iterable[Record]") -> list[str]:
+    """A sentence for each listed peer that has no time in a side-by-side run of its layer."""
+    cases: dict[tuple[str, str], dict[str, list[Record]]] = {}
+    for backends in _places(records).values():
+        point = next(iter(backends.values()))[0].point
+        if len(backends) > 1:
+            known = cases.setdefault((point.layer, point.form), {})
+            for backend, each in backends.items():
+                known.setdefault(backend, []).extend(each)
+    return [
+        f"{peer} is a listed peer of {series_name(*layer)} and has no time in this run: {_why(backends.get(peer, []))}"
+        for layer, backends in cases.items()
+        for peer in LISTED.get(layer, ())
+        if not any(record.measured for record in backends.get(peer, ()))
+    ]
+
+
+def summarise_calls(points: Sequence[ComparedPoint]) -> list[CallSummary]:
+    """One summary a layer and call, depth 0 apart, in the order of their names."""
+    calls: dict[str, list[ComparedPoint]] = {}
+    for point in points:
+        name = f"{point.series}{', depth 0' if point.depth == 0 else ''}: {point.call}"
+        calls.setdefault(name, []).append(point)
+    return [_summary(name, calls[name]) for name in sorted(calls)]
+
+
+def _summary(name: str, points: Sequence[ComparedPoint]) -> CallSummary:
+    limited = [(point.limit_s, point) for point in points if point.limit_s is not None]
+    large = [point.over_limit.value for limit_s, point in limited if limit_s >= SMALL_LIMIT_S and point.over_limit]
+    small = [point.latency_s[point.ours] - limit_s for limit_s, point in limited if limit_s < SMALL_LIMIT_S]
+    compared = [(point, point.speedup) for point in points if point.speedup is not None]
+    few = [speedup for point, speedup in compared if (point.tokens_a_leaf or float("inf")) <= FEW_TOKENS_A_LEAF]
+    return CallSummary(
+        name=name,
+        points=len(points),
+        large=len(large),
+        mean_over_limit=exp(statistics.fmean(map(log, large))) if large else None,
+        worst_over_limit=max(large, default=None),
+        small=len(small),
+        largest_excess_s=max(small, default=None),
+        compared=len(compared),
+        peer_faster=sum(speedup < 1 for _, speedup in compared),
+        peer_clearly_faster=sum(point.clearly_slower for point, _ in compared),
+        least_speedup=min(few, default=None),
+    )
+
+
+def _places(records: "Iterable[Record]") -> "dict[tuple[str, ...], dict[str, list[Record]]]":
+    """Point without its backend → asked backend → records, in the run's order."""
+    places: dict[tuple[str, ...], dict[str, list[Record]]] = {}
+    for record in records:
+        *others, backend, threads = record.case.split("/")
+        places.setdefault((*others, threads), {}).setdefault(backend, []).append(record)
+    return places
+
+
+def _compared(ours: str, backends: "Mapping[str, Sequence[Record]]") -> ComparedPoint:
+    times = {name: found for name, records in backends.items() if (found := _times(records))}
+    latency_s = {name: statistics.median(found.values()) for name, found in times.items()}
+    shares = {name: share for name, records in backends.items() if (share := _over_limit(records))}
+    fastest = min((name for name in latency_s if name != ours), key=lambda name: latency_s[name], default=None)
+    first = next(record for record in backends[ours] if record.measured)
+    limits_s = [record.limit.limit_s for record in backends[ours] if record.measured and record.limit]
+    levels = first.exact.visited_levels if first.exact else None
+    paired = [] if fastest is None else [times[ours][at] / t for at, t in times[fastest].items() if at in times[ours]]
+    return ComparedPoint(
+        series=series_name(first.point.layer, first.point.form),
+        call=_call(first.point),
+        in_features=first.point.in_features,
+        out_features=first.point.out_features,
+        depth=first.point.depth,
+        tokens=first.point.tokens,
+        ours=ours,
+        # Each unit with bits of its own brings its token to a leaf.
+        tokens_a_leaf=first.point.tokens * levels[0] / levels[-1] if levels and levels[-1] else None,
+        limit_s=statistics.median(limits_s) if limits_s else None,
+        latency_s=latency_s,
+        times_limit={name: statistics.median(share) for name, share in shares.items()},
+        over_limit=_ratio(shares.get(ours, []), first.case),
+        over_fastest=_ratio(paired, first.case),
+        fastest=fastest,
+    )
+
+
+def _badness(point: ComparedPoint) -> tuple[bool, float]:
+    if point.limit_s is None or point.over_limit is None:
+        return False, 0.0
+    large = point.limit_s >= SMALL_LIMIT_S
+    return large, point.over_limit.value if large else point.excess_s or 0.0
+
+
+def _times(records: "Sequence[Record]") -> dict[int, float]:
+    return {record.replicate: record.timing.latency_s for record in records if record.timing is not None}
+
+
+def _over_limit(records: "Sequence[Record]") -> list[float]:
+    return [record.timing.latency_s / record.limit.limit_s for record in records if record.timing and record.limit]
+
+
+def _ratio(values: list[float], case: str) -> Ratio | None:
+    if not values:
+        return None
+    return Ratio(statistics.median(values), *bootstrap_interval_s(values, zlib.crc32(case.encode())))
+
+
+def _call(point: "Point") -> str:
+    words = ((point.dtype, "float32"), (point.device, "cpu"), (point.routing, "measured"), (point.gate, "signs"))
+    unusual = [word for word, usual in words if word != usual]
+    return " ".join([point.pass_, point.cache, *unusual])
+
+
+def _why(records: "Sequence[Record]") -> str:
+    if not records:
+        return "no case asks for it."
+    first = records[0]
+    return f"{counted(len(records), 'measurement')} ended without one, the first {first.status}: {first.reason}"

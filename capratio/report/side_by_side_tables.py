@@ -1,0 +1,152 @@
+"""The comparison with peers as rows of text, for the page and its Markdown twin alike."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from capratio.report.palette import backend_looks
+from capratio.report.quantities import NOTHING, measured, number, quantity
+from capratio.report.side_by_side import (
+    CLEARLY_RATIO,
+    CLEARLY_S,
+    FEW_TOKENS_A_LEAF,
+    SMALL_LIMIT_S,
+    CallSummary,
+    ComparedPoint,
+    Ratio,
+    compare,
+    is_side_by_side,
+    missing_peers,
+    summarise_calls,
+)
+from capratio.report.side_by_side_layers import LayerPair, layer_pairs
+from capratio.units import whole
+
+if TYPE_CHECKING:
+    from capratio.records.record import Record
+
+# The worst points; a reader who wants the others has every record beside the page.
+MOST_ROWS = 60
+SUMMARY_HEADINGS = (
+    "layer and call",
+    "points",
+    f"latency / limit from {quantity(SMALL_LIMIT_S, 's')} on: mean (points)",
+    "worst",
+    "largest excess over a smaller limit (points)",
+    "a peer is faster",
+    f"by more than {CLEARLY_RATIO} times and {quantity(CLEARLY_S, 's', 2)}",
+    f"least speedup, ≤ {FEW_TOKENS_A_LEAF:g} tokens a leaf",
+)
+PAIR_HEADINGS = (
+    "layer / simpler layer",
+    "point",
+    "latency",
+    "simpler",
+    "ratio",
+    "ratio of the bytes that each must touch",
+    "ratio over it",
+    "overhead / limit of its bytes",
+)
+PAIR_WORDS = (
+    "Our layers beside a simpler one of the same sizes: a token of a collapsed tree beside the dense layer, the path "
+    "form beside the collapsed one, a tree bias beside the dense layer. These run in processes of their own, and "
+    "ratios are taken inside a replicate."
+)
+WORDS = (
+    "One process measures our kernels and their peers on the same weights and tokens, in random order, each answer "
+    "held against float64 before its time is taken. Ratios are taken inside a process, with 95 % intervals over "
+    f"processes. A limit under {quantity(SMALL_LIMIT_S, 's')} is shorter than the calls around a product, so that "
+    "there the excess over it is told and not the ratio."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """The section: which peers are missing, the summary, the points, and layers beside simpler ones."""
+
+    points: Sequence[ComparedPoint]
+    missing: Sequence[str]
+    summary: Sequence[Sequence[str]]
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str
+    pairs: Sequence[Sequence[str]]
+
+
+def side_by_side_section(records: "Iterable[Record]") -> SideBySide | None:
+    """The section of a run, or None where no point is asked of several backends."""
+    kept = list(records)
+    if not is_side_by_side(kept):
+        return None
+    points = compare(kept)
+    backends = list(backend_looks(list({name for point in points for name in point.latency_s} - {"auto"})))
+    shown = points[:MOST_ROWS]
+    return SideBySide(
+        points,
+        missing_peers(kept),
+        [_summary_cells(summary) for summary in summarise_calls(points)],
+        ("point", "tokens a leaf", "limit", "ours", *backends, "ours / limit", "ours / fastest peer", "fastest peer"),
+        [_cells(point, backends) for point in shown],
+        _caption(len(shown), len(points)),
+        [_pair_cells(pair) for pair in layer_pairs(kept)[:MOST_ROWS]],
+    )
+
+
+def _caption(shown: int, points: int) -> str:
+    left_out = f"The {shown} worst of {whole(points)} points" if shown < points else f"All {whole(points)} points"
+    return (
+        f"{left_out}, farthest from the limit first: by the ratio where the limit is {quantity(SMALL_LIMIT_S, 's')} or "
+        "more, then by the excess. Every sample of every point is in records.jsonl.gz."
+    )
+
+
+def _summary_cells(summary: CallSummary) -> list[str]:
+    return [
+        summary.name,
+        str(summary.points),
+        f"{_times(summary.mean_over_limit)} ({summary.large})",
+        _times(summary.worst_over_limit),
+        f"{quantity(summary.largest_excess_s, 's')} ({summary.small})",
+        _share(summary.peer_faster, summary.compared),
+        _share(summary.peer_clearly_faster, summary.compared),
+        _times(summary.least_speedup),
+    ]
+
+
+def _cells(point: ComparedPoint, backends: Sequence[str]) -> list[str]:
+    size = f"p{point.in_features}-q{point.out_features}-k{point.depth}/n{point.tokens}"
+    return [
+        f"{point.series} {size} {point.call}",
+        number(point.tokens_a_leaf),
+        quantity(point.limit_s, "s"),
+        quantity(point.latency_s[point.ours], "s"),
+        *(quantity(point.latency_s.get(name), "s") for name in backends),
+        _interval(point.over_limit),
+        _interval(point.over_fastest),
+        point.fastest or NOTHING,
+    ]
+
+
+def _pair_cells(pair: LayerPair) -> list[str]:
+    return [
+        pair.name,
+        pair.point,
+        quantity(pair.latency_s, "s"),
+        quantity(pair.other_s, "s"),
+        _interval(pair.ratio),
+        number(pair.bytes_ratio),
+        number(pair.over_bytes),
+        number(pair.overhead_over_limit),
+    ]
+
+
+def _interval(ratio: Ratio | None) -> str:
+    return NOTHING if ratio is None else measured(ratio.value, ratio.low, ratio.high)
+
+
+def _times(value: float | None) -> str:
+    return NOTHING if value is None else f"{number(value)}"
+
+
+def _share(count: int, of: int) -> str:
+    return NOTHING if of == 0 else f"{count} of {of} ({count / of:.0%})"
