@@ -5,6 +5,7 @@ import torch
 
 from capratio.kernels.compiling import array, use_torch_threads
 from capratio.kernels.crossovers import CPU_CROSSOVERS
+from capratio.kernels.huge_pages import new_table
 from capratio.kernels.leaf_linear.few_tokens import multiply, multiply_transposed
 from capratio.kernels.leaf_linear.outer import outer_products
 from capratio.kernels.precision import product_dtype
@@ -45,12 +46,12 @@ def leaf_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch
     """dW[r] = sum over the tokens n of node r of dy_n x_n^T: (N, q), (N, p), (N,) -> (rows, q, p)."""
     groups = sort_tokens(node, rows)
     incoming, inputs = groups.gather(grad), groups.gather(x)
-    total = grad.new_empty(rows, grad.shape[1], x.shape[1])
+    total = new_table(grad, rows, grad.shape[1], x.shape[1])
     if total.dtype == incoming.dtype:
         outer_products(incoming, inputs, groups, np.arange(rows), total)
     else:
         # Half types are summed in float32, of the visited rows alone.
-        sums = incoming.new_empty(len(groups.keys), *total.shape[1:])
+        sums = new_table(incoming, len(groups.keys), *total.shape[1:])
         places = np.arange(len(groups.keys))
         outer_products(incoming, inputs, groups._replace(keys=places), places, sums)
         total.zero_().index_copy_(0, torch.from_numpy(groups.keys), sums.to(total.dtype))

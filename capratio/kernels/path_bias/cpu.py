@@ -7,6 +7,7 @@ import torch
 from numba import prange
 
 from capratio.kernels.compiling import array, compile_parallel, use_torch_threads
+from capratio.kernels.huge_pages import new_table
 from capratio.kernels.precision import product_dtype
 from capratio.kernels.sorting import sort_by_key
 from capratio.kernels.tiles import add_row, copy_row
@@ -16,7 +17,7 @@ from capratio.kernels.widening import read_row
 def path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
     """base_n + sum over l = 0..k of table[node_l]: (N, q), (2^(k+1) - 1, q), (N,) -> (N, q)."""
     wide = base.to(product_dtype(base))
-    out = torch.empty_like(wide, memory_format=torch.contiguous_format)
+    out = new_table(wide, *base.shape)
     use_torch_threads()
     _add_paths(array(wide), array(table), array(leaf), depth, array(out))
     return out.to(base.dtype)
@@ -25,7 +26,7 @@ def path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth
 def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
     """dtable[node_l] += dy_n for l = 0..k: (N, q), (N,) -> (2^(k+1) - 1, q)."""
     wide = grad.to(product_dtype(grad))
-    total = wide.new_empty(2 ** (depth + 1) - 1, grad.shape[1])
+    total = new_table(wide, 2 ** (depth + 1) - 1, grad.shape[1])
     order, leaves, starts = sort_by_key(array(leaf), 1 << depth)
     use_torch_threads()
     _sum_subtrees(array(wide), order, leaves, starts, depth, array(total))

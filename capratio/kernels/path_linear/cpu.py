@@ -8,6 +8,7 @@ import torch
 
 from capratio.kernels.compiling import array, use_torch_threads
 from capratio.kernels.crossovers import CPU_CROSSOVERS
+from capratio.kernels.huge_pages import new_table
 from capratio.kernels.leaf_index.cpu import leaf_index
 from capratio.kernels.leaf_linear.outer import outer_products
 from capratio.kernels.path_linear import reference
@@ -56,7 +57,7 @@ def path_linear_weight_gradient(
     need a wide sum on the way, run as the reference.
     """
     depth = bits.shape[1]
-    total = grad.new_empty(rows, grad.shape[1], x.shape[1])
+    total = new_table(grad, rows, grad.shape[1], x.shape[1])
     if _resolved(order, total, bits) != "prefixes" or product_dtype(grad) != grad.dtype:
         return reference.path_linear_weight_gradient(grad, x, bits, rows, order)
     tokens = _sort(bits)

@@ -7,6 +7,7 @@ import torch
 from numba import prange
 
 from capratio.kernels.compiling import array, compile_parallel, use_torch_threads
+from capratio.kernels.huge_pages import new_table
 from capratio.kernels.precision import product_dtype
 from capratio.kernels.sorting import sort_by_key
 from capratio.kernels.tiles import add_four_rows, add_row, dot_one, set_row
@@ -38,7 +39,7 @@ def unit_lookup_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch
     written once.
     """
     wide = product_dtype(grad)
-    total = grad.new_empty(rows, grad.shape[1], dtype=wide)
+    total = new_table(grad, rows, grad.shape[1], dtype=wide)
     order, visited, starts = sort_by_key(array(node.reshape(-1)), rows)
     begins = np.zeros(rows, np.int64)
     ends = np.zeros(rows, np.int64)
