@@ -9,17 +9,14 @@ from capratio.report.quantities import NOTHING, measured, number, quantity
 from capratio.report.side_by_side import (
     CLEARLY_RATIO,
     CLEARLY_S,
-    FEW_TOKENS_A_LEAF,
     SMALL_LIMIT_S,
-    CallSummary,
     ComparedPoint,
     Ratio,
     compare,
     is_side_by_side,
-    missing_peers,
-    summarise_calls,
 )
 from capratio.report.side_by_side_layers import LayerPair, layer_pairs
+from capratio.report.side_by_side_summary import FEW_TOKENS_A_LEAF, CallSummary, missing_peers, summarise_calls
 from capratio.units import whole
 
 if TYPE_CHECKING:

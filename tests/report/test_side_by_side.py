@@ -15,9 +15,8 @@ from capratio.report.side_by_side import (
     asked_backend,
     compare,
     is_side_by_side,
-    missing_peers,
-    summarise_calls,
 )
+from capratio.report.side_by_side_summary import missing_peers, summarise_calls
 from capratio.report.side_by_side_tables import MOST_ROWS, side_by_side_section
 
 Maker = Callable[..., Record]
