@@ -10,7 +10,7 @@ LOCAL_REPORT := reports/local
 MACHINE ?= $(shell uname -n)
 SOURCES := $(shell find capratio benchmarks/cases -name '*.py' -o -name '*.toml' -o -path 'capratio/report/templates/*')
 
-.PHONY: help report test check published benchmark clean
+.PHONY: help report test check published kernels benchmark clean
 
 help:  ## Say what the targets do
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -40,8 +40,14 @@ published: $(VENV)/installed  ## Measure tree, routing and threads in full (unde
 	$(BIN)/capratio report runs/published --out reports/$(MACHINE) --made-by 'make published MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
 	$(BIN)/capratio verdict runs/published || [ $$? -eq 1 ]
 
-benchmark: $(VENV)/installed-test  ## Time the answers of --help
+kernels: $(VENV)/installed  ## Measure our kernels beside their peers and write reports/MACHINE-kernels; DEVICE=cuda on a GPU
+	$(BIN)/capratio sweep kernels peers $(if $(DEVICE),--device $(DEVICE)) --out runs/kernels
+	$(BIN)/capratio report runs/kernels --out reports/$(MACHINE)-kernels --made-by 'make kernels MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
+	$(BIN)/capratio verdict runs/kernels || [ $$? -eq 1 ]
+
+benchmark: $(VENV)/installed-test  ## Time the answers of --help, and whether thread pools slow one another down
 	$(BIN)/python benchmarks/help_time.py
+	$(BIN)/python benchmarks/thread_pools.py
 
 clean:  ## Remove what these targets made, but no run and no report
 	rm -rf $(VENV) build dist capratio.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
