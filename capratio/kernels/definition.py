@@ -44,7 +44,7 @@ def define(
 
     def run(first: torch.Tensor, *others: Any) -> Any:
         *inputs, backend = others
-        return implementation(folder, name, backend, first.device.type)(first, *inputs)
+        return implementation(folder, name, backend, first.device.type, first.dtype)(first, *inputs)
 
     _LIBRARY.define(f"{name}({arguments}, str backend) ->{returned}", tags=(torch.Tag.pt2_compliant_tag,))
     _LIBRARY.impl(name, run, "CompositeExplicitAutograd")

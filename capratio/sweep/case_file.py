@@ -30,7 +30,7 @@ SWEPT_WORDS: dict[str, tuple[str, ...]] = {
     "input": ("gaussian", "text", "images"),
     "routing": ("measured", "uniform", "zipf", "single"),
     # Those of capratio.kernels, likewise.
-    "backend": ("auto", "reference", "cpu"),
+    "backend": ("auto", "reference", "cpu", "cuda"),
     "gate": GATES,
     "order": ("auto", *ORDERS),
 }

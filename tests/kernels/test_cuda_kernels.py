@@ -1,0 +1,239 @@
+"""Every CUDA kernel equals the reference in float64: on a GPU, or interpreted on the CPU where TRITON_INTERPRET=1.
+
+test_cuda_kernels_interpreted.py runs this file in the second way.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capratio.errors import InputError
+from capratio.kernels import backends, cuda_blocks, token_tiles
+from capratio.kernels.cuda_blocks import CudaBlocks, OuterBlocks, ProductBlocks, RowBlocks, pick
+from capratio.kernels.leaf_linear import leaf_linear, leaf_linear_input_gradient, leaf_linear_weight_gradient
+
+INTERPRETED = backends.interprets_triton()
+DEVICE = "cpu" if INTERPRETED else "cuda"
+on_gpu_or_interpreted = [] if INTERPRETED else [pytest.mark.cuda]
+pytestmark = on_gpu_or_interpreted
+
+# Of the largest result: inputs are the same for the oracle, so that what is left is the rounding of results and of
+# formed matrices.
+TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 2e-3}
+DTYPES = tuple(TOLERANCES)
+
+# Tokens, depth, inputs, outputs: none, one, so few that they are not sorted, fewer than leaves, as many, many more, in
+# one leaf; odd widths, and widths beyond a block.
+SHAPES = (
+    (0, 2, 5, 7),
+    (1, 0, 3, 2),
+    (1, 3, 33, 17),
+    (7, 1, 5, 3),
+    (12, 5, 17, 5),
+    (40, 3, 9, 19),
+    (90, 1, 37, 21),
+    (70, 0, 3, 35),
+)
+
+Case = tuple[Callable[..., torch.Tensor], tuple[Any, ...]]
+
+
+def drawn(*shape: int, dtype: torch.dtype, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(DEVICE, dtype)
+
+
+def whole(rows: int, *shape: int, seed: int = 2) -> torch.Tensor:
+    return torch.randint(0, rows, shape, generator=torch.Generator().manual_seed(seed)).to(DEVICE)
+
+
+def cases(tokens: int, depth: int, p: int, q: int, dtype: torch.dtype) -> dict[str, Case]:
+    """Every operation with its arguments but the backend."""
+    leaves = 2**depth
+    x, grad = drawn(tokens, p, dtype=dtype, seed=3), drawn(tokens, q, dtype=dtype, seed=4)
+    weight, node = drawn(leaves, q, p, dtype=dtype, seed=5), whole(leaves, tokens)
+    return {
+        "leaf_linear": (leaf_linear, (x, weight, node)),
+        "leaf_linear_input_gradient": (leaf_linear_input_gradient, (grad, weight, node)),
+        "leaf_linear_weight_gradient": (leaf_linear_weight_gradient, (grad, x, node, leaves)),
+    }
+
+
+NAMES = (
+    "leaf_linear",
+    "leaf_linear_input_gradient",
+    "leaf_linear_weight_gradient",
+)
+
+
+def oracle(operation: Callable[..., torch.Tensor], arguments: tuple[Any, ...]) -> torch.Tensor:
+    wide = (a.double() if isinstance(a, torch.Tensor) and a.is_floating_point() else a for a in arguments)
+    return operation(*wide, "reference")
+
+
+def close(operation: Callable[..., torch.Tensor], arguments: tuple[Any, ...]) -> bool:
+    expected, actual = oracle(operation, arguments), operation(*arguments, "cuda")
+    if not actual.is_floating_point():
+        return torch.equal(expected, actual)
+    assert expected.shape == actual.shape
+    largest = float(expected.abs().max()) if expected.numel() else 0.0
+    return torch.allclose(expected, actual.double(), rtol=0, atol=TOLERANCES[actual.dtype] * max(1.0, largest))
+
+
+def small_blocks(method: str) -> CudaBlocks:
+    """Blocks so small that the shapes have many of each; no token is left unsorted but a single one."""
+    vector, matrix = (
+        (ProductBlocks(size, 1.0, "vector", 2, 8, 4, 1, 1) for size in (2, 4)),
+        (ProductBlocks(size, float("inf"), "matrix", 16, 16, 16, 1, 1) for size in (2, 4)),
+    )
+    products = tuple(replace(entry, up_to_mean_tokens=float("inf") if method == "vector" else 1.0) for entry in vector)
+    outers = tuple(OuterBlocks(size, float("inf"), 16, 16, 16, 1, 1) for size in (2, 4))
+    return CudaBlocks("a test", 1, (*products, *matrix), outers, RowBlocks(4, 16, 4, 64, 1))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_an_operation_equals_its_reference(name: str, shape: tuple[int, int, int, int], dtype: torch.dtype) -> None:
+    assert close(*cases(*shape, dtype)[name])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("method", ["vector", "matrix"])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_operation_equals_its_reference_in_many_small_blocks(
+    name: str, method: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuda_blocks, "CUDA_BLOCKS", small_blocks(method))
+
+    assert close(*cases(20, 2, 19, 21, dtype)[name])
+
+
+@settings(max_examples=60)
+@given(
+    name=st.sampled_from(NAMES),
+    tokens=st.integers(0, 24),
+    depth=st.integers(0, 4),
+    p=st.integers(1, 9),
+    q=st.integers(1, 9),
+    dtype=st.sampled_from(DTYPES),
+)
+def test_an_operation_equals_its_reference_for_any_small_shape(
+    name: str, tokens: int, depth: int, p: int, q: int, dtype: torch.dtype
+) -> None:
+    assert close(*cases(tokens, depth, p, q, dtype)[name])
+
+
+@pytest.mark.parametrize("tokens", [5, 12])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_operation_takes_tensors_that_are_not_contiguous(name: str, tokens: int) -> None:
+    operation, arguments = cases(tokens, 2, 6, 6, torch.float32)[name]
+    apart = tuple(strided(a) if isinstance(a, torch.Tensor) else a for a in arguments)
+
+    assert close(operation, apart)
+
+
+def strided(tensor: torch.Tensor) -> torch.Tensor:
+    """The same numbers, every other one of a larger tensor, with the first dimension innermost."""
+    wide = tensor.new_empty(*reversed(tensor.shape), 2)
+    view = wide[..., 0].permute(*reversed(range(tensor.dim())))
+    view.copy_(tensor)
+    assert not view.is_contiguous()
+    return view
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_repetition_is_equal_to_the_bit(name: str, dtype: torch.dtype) -> None:
+    operation, arguments = cases(50, 2, 9, 7, dtype)[name]
+
+    first, second = (operation(*arguments, "cuda") for _ in range(2))
+
+    assert torch.equal(first, second)
+
+
+def test_gradients_of_half_precision_do_not_lose_terms_in_long_sums() -> None:
+    ones = torch.ones(600, 1, dtype=torch.bfloat16, device=DEVICE)
+
+    gradient = leaf_linear_weight_gradient(ones, ones, whole(1, 600), 1, "cuda")
+
+    # A running bfloat16 sum of ones stops at 256.
+    assert 600 == gradient.item()
+
+
+@pytest.mark.parametrize("tokens", [1, 12, 40])
+def test_a_wrong_node_is_seen(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from capratio.kernels import grouped_triton
+
+    wrong = {name: shifted(getattr(token_tiles, name)) for name in ("sort_tokens", "single_tokens")}
+    for name, planted in wrong.items():
+        monkeypatch.setattr(grouped_triton, name, planted)
+
+    assert not close(*cases(tokens, 3, 9, 7, torch.float32)["leaf_linear"])
+
+
+def shifted(arrange: Callable[[torch.Tensor], Any]) -> Callable[[torch.Tensor], Any]:
+    """A planted error: each token goes to the leaf beside its own."""
+    return lambda key: arrange(key ^ 1)
+
+
+def test_a_tile_that_begins_a_token_late_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = token_tiles.SortedTokens.tiles
+    monkeypatch.setattr(token_tiles.SortedTokens, "tiles", lambda tokens, *sizes: right(tokens, *sizes) + 1)
+
+    assert not close(*cases(40, 2, 9, 7, torch.float32)["leaf_linear"])
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_tiles_hold_each_token_once(size: int) -> None:
+    tokens = token_tiles.sort_tokens(whole(5, 33))
+
+    begins = tokens.tiles(size, 5)
+
+    assert (33 + 5 * (size - 1)) // size == len(begins)
+    held = []
+    for begin in begins.tolist():
+        held += [place for place in range(begin, min(begin + size, 33)) if tokens.keys[place] == tokens.keys[begin]]
+    assert list(range(33)) == held
+
+
+@pytest.mark.parametrize("itemsize", [2, 4])
+def test_blocks_are_found_for_any_mean(itemsize: int) -> None:
+    assert "untuned" in cuda_blocks.CUDA_BLOCKS.source
+    for tokens in (0, 1, 100, 10**6):
+        assert itemsize == pick(cuda_blocks.CUDA_BLOCKS.product, itemsize, tokens, 4).itemsize
+        assert itemsize == pick(cuda_blocks.CUDA_BLOCKS.outer, itemsize, tokens, 4).itemsize
+
+
+def test_float64_is_refused_by_name_and_taken_by_the_reference_of_auto() -> None:
+    x, weight, node = (torch.ones(shape, dtype=torch.float64, device=DEVICE) for shape in ((1, 2), (3, 4, 2), (1,)))
+
+    with pytest.raises(InputError, match="backend='cuda' was given for float64, which its kernels do not take"):
+        leaf_linear(x, weight, node.long(), "cuda")
+    assert "reference" == backends.resolve_backend("leaf_linear", "auto", torch.device("cuda"), torch.float64)
+    assert "cuda" == backends.resolve_backend("leaf_linear", "auto", torch.device("cuda"), torch.bfloat16)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_an_operation_can_be_captured_in_a_cuda_graph(name: str, dtype: torch.dtype) -> None:
+    operation, arguments = cases(40, 3, 33, 17, dtype)[name]
+    # Compiled before the capture, and on another stream, as torch asks.
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(stream):
+        expected = operation(*arguments, "cuda")
+    torch.cuda.synchronize()
+
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = operation(*arguments, "cuda")
+    captured.fill_(7)
+    graph.replay()
+    torch.cuda.synchronize()
+
+    assert torch.equal(expected, captured)
