@@ -20,12 +20,12 @@ CUDA = "cuda"
 # Of each operation's folder: its implementations. Every operation has a reference, which runs on any device.
 BACKENDS: dict[str, tuple[str, ...]] = {
     "hyperplane_bits": (REFERENCE,),
-    "leaf_index": (REFERENCE, "cpu"),
+    "leaf_index": (REFERENCE, "cpu", CUDA),
     "leaf_linear": (REFERENCE, "cpu", CUDA),
-    "path_bias": (REFERENCE,),
-    "path_linear": (REFERENCE,),
-    "tree_route": (REFERENCE, "cpu"),
-    "unit_lookup": (REFERENCE,),
+    "path_bias": (REFERENCE, CUDA),
+    "path_linear": (REFERENCE, CUDA),
+    "tree_route": (REFERENCE, "cpu", CUDA),
+    "unit_lookup": (REFERENCE, CUDA),
 }
 NAMES = (AUTO, REFERENCE, "cpu", CUDA)
 

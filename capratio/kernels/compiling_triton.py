@@ -20,7 +20,7 @@ def on_device(tensor: torch.Tensor) -> torch.cuda.device_of:
 
 
 @compile_kernel
-def add_product(sums: Any, left: Any, right: Any) -> Any:
+def add_product(sums: tl.tensor, left: tl.tensor, right: tl.tensor) -> tl.tensor:
     """sums + left @ right in float32: of float32 blocks as the reference has it, and not in tf32."""
     if _INTERPRETED:
         # The interpreter multiplies the bits of bfloat16 as whole numbers; widening first gives the same products.

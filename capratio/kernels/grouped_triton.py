@@ -4,8 +4,6 @@ A group's matrix is the sum of the rows of a path: of depth 0 the one row of its
 that is its key, added in float32 where they are loaded.
 """
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -15,39 +13,38 @@ from capratio.kernels.compiling_triton import add_product, compile_kernel, on_de
 from capratio.kernels.token_tiles import SortedTokens, single_tokens, sort_tokens
 
 
+def arrange(key: torch.Tensor) -> SortedTokens:
+    """Tokens sorted by key (N,), or as they come where they are few."""
+    return single_tokens(key) if _few(key) else sort_tokens(key)
+
+
+def _few(tokens: torch.Tensor) -> bool:
+    return len(tokens) <= cuda_blocks.CUDA_BLOCKS.unsorted_up_to_tokens
+
+
 def multiply(x: torch.Tensor, matrices: torch.Tensor, key: torch.Tensor, depth: int = 0) -> torch.Tensor:
     """out_n = (sum over l of matrices[row_l(key_n)]) x_n: (N, i), (R, o, i) of any strides, (N,) -> (N, o)."""
     out = x.new_empty(len(x), matrices.shape[1])
-    few = len(x) <= cuda_blocks.CUDA_BLOCKS.unsorted_up_to_tokens
-    multiply_into(out, x, matrices, single_tokens(key) if few else sort_tokens(key), 2**depth, depth)
+    multiply_into(out, x, matrices, arrange(key), depth)
     return out
 
 
 def multiply_into(
-    out: torch.Tensor,
-    x: torch.Tensor,
-    matrices: torch.Tensor,
-    tokens: SortedTokens,
-    groups: int,
-    depth: int,
-    *,
-    add: bool = False,
+    out: torch.Tensor, x: torch.Tensor, matrices: torch.Tensor, tokens: SortedTokens, depth: int = 0, *, add: bool = False
 ) -> None:
-    """Write the products into ``out`` (N, o), contiguous, or add them to it.
-
-    groups: the most keys that there are where depth is above 0; of depth 0 it is the number of matrices.
+    """Write the products into ``out`` (N, o), contiguous, or add them to it; tokens: as ``arrange`` gives them.
 
     Raises InputError for a dtype that has no blocks.
     """
     count, inputs = x.shape
     outputs = matrices.shape[1]
-    groups = groups if depth else len(matrices)
-    few = count <= cuda_blocks.CUDA_BLOCKS.unsorted_up_to_tokens
+    groups = 2**depth if depth else len(matrices)
+    few = _few(x)
     blocks = cuda_blocks.pick(cuda_blocks.CUDA_BLOCKS.product, x.itemsize, 1 if few else count, groups)
     if out.numel() == 0:
         return
     vector = blocks.method == "vector"
-    # Of few tokens each is a group of its own, see single_tokens; two of a key would be taken for one group.
+    # Of few tokens each is a group of its own; two of a key would be taken for one group.
     size = 1 if few else blocks.tokens
     begins = tokens.order if few else tokens.tiles(size, groups)
     by_outputs = vector and matrices.stride(2) == 1
@@ -77,7 +74,7 @@ def multiply_into(
 
 
 @compile_kernel
-def _load_path(matrices: Any, leaf: Any, row_stride: Any, offsets: Any, mask: Any, DEPTH: tl.constexpr) -> Any:
+def _load_path(matrices: tl.tensor, leaf: tl.tensor, row_stride: tl.tensor, offsets: tl.tensor, mask: tl.tensor, DEPTH: tl.constexpr) -> tl.tensor:
     """A block of the sum of a path's matrices, in float32 where there is more than one."""
     block = tl.load(matrices + (leaf >> DEPTH) * row_stride + offsets, mask=mask, other=0.0)
     if DEPTH > 0:
@@ -90,20 +87,20 @@ def _load_path(matrices: Any, leaf: Any, row_stride: Any, offsets: Any, mask: An
 
 @compile_kernel
 def _matrix_product(
-    x: Any,
-    matrices: Any,
-    order: Any,
-    keys: Any,
-    begins: Any,
-    out: Any,
-    count: Any,
-    outputs: Any,
-    inputs: Any,
-    x_token: Any,
-    x_input: Any,
-    matrix_row: Any,
-    matrix_output: Any,
-    matrix_input: Any,
+    x: tl.tensor,
+    matrices: tl.tensor,
+    order: tl.tensor,
+    keys: tl.tensor,
+    begins: tl.tensor,
+    out: tl.tensor,
+    count: tl.tensor,
+    outputs: tl.tensor,
+    inputs: tl.tensor,
+    x_token: tl.tensor,
+    x_input: tl.tensor,
+    matrix_row: tl.tensor,
+    matrix_output: tl.tensor,
+    matrix_input: tl.tensor,
     DEPTH: tl.constexpr,
     ADD: tl.constexpr,
     BLOCK_TOKENS: tl.constexpr,
@@ -141,20 +138,20 @@ def _matrix_product(
 
 @compile_kernel
 def _vector_product(
-    x: Any,
-    matrices: Any,
-    order: Any,
-    keys: Any,
-    begins: Any,
-    out: Any,
-    count: Any,
-    outputs: Any,
-    inputs: Any,
-    x_token: Any,
-    x_input: Any,
-    matrix_row: Any,
-    matrix_output: Any,
-    matrix_input: Any,
+    x: tl.tensor,
+    matrices: tl.tensor,
+    order: tl.tensor,
+    keys: tl.tensor,
+    begins: tl.tensor,
+    out: tl.tensor,
+    count: tl.tensor,
+    outputs: tl.tensor,
+    inputs: tl.tensor,
+    x_token: tl.tensor,
+    x_input: tl.tensor,
+    matrix_row: tl.tensor,
+    matrix_output: tl.tensor,
+    matrix_input: tl.tensor,
     DEPTH: tl.constexpr,
     ADD: tl.constexpr,
     BLOCK_TOKENS: tl.constexpr,

@@ -1,7 +1,5 @@
 """The gradients of matrices, in Triton: of each row the sum of its tokens' outer products, in the tokens' order."""
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -52,18 +50,18 @@ def sum_outer_products(
 
 @compile_kernel
 def _outer_products(
-    out: Any,
-    grad: Any,
-    x: Any,
-    order: Any,
-    begins: Any,
-    ends: Any,
-    outputs: Any,
-    inputs: Any,
-    grad_token: Any,
-    grad_output: Any,
-    x_token: Any,
-    x_input: Any,
+    out: tl.tensor,
+    grad: tl.tensor,
+    x: tl.tensor,
+    order: tl.tensor,
+    begins: tl.tensor,
+    ends: tl.tensor,
+    outputs: tl.tensor,
+    inputs: tl.tensor,
+    grad_token: tl.tensor,
+    grad_output: tl.tensor,
+    x_token: tl.tensor,
+    x_input: tl.tensor,
     BLOCK_TOKENS: tl.constexpr,
     BLOCK_OUTPUTS: tl.constexpr,
     BLOCK_INPUTS: tl.constexpr,

@@ -49,3 +49,13 @@ def sort_tokens(key: torch.Tensor) -> SortedTokens:
 def single_tokens(key: torch.Tensor) -> SortedTokens:
     """Tokens as they come, each a tile of its own: for so few that sorting would take longer than it saves."""
     return SortedTokens(torch.arange(len(key), device=key.device), key.contiguous())
+
+
+def add_children(table: torch.Tensor, depth: int) -> None:
+    """Write every inner node of a table in level order, (2^(k+1) - 1, ...): the sum of its two children, from below.
+
+    The last level, the leaves, must hold its sums.
+    """
+    for level in range(depth - 1, -1, -1):
+        first, children, behind = 2**level - 1, 2 ** (level + 1) - 1, 2 ** (level + 2) - 1
+        torch.add(table[children:behind:2], table[children + 1 : behind : 2], out=table[first:children])

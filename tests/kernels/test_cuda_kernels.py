@@ -12,10 +12,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from capratio.cost.spec import ORDERS
 from capratio.errors import InputError
 from capratio.kernels import backends, cuda_blocks, token_tiles
 from capratio.kernels.cuda_blocks import CudaBlocks, OuterBlocks, ProductBlocks, RowBlocks, pick
+from capratio.kernels.leaf_index import leaf_index
 from capratio.kernels.leaf_linear import leaf_linear, leaf_linear_input_gradient, leaf_linear_weight_gradient
+from capratio.kernels.path_bias import path_bias, path_bias_table_gradient
+from capratio.kernels.path_linear import path_linear, path_linear_input_gradient, path_linear_weight_gradient
+from capratio.kernels.tree_route import tree_route
+from capratio.kernels.unit_lookup import unit_lookup, unit_lookup_input_gradient, unit_lookup_weight_gradient
 
 INTERPRETED = backends.interprets_triton()
 DEVICE = "cpu" if INTERPRETED else "cuda"
@@ -53,20 +59,55 @@ def whole(rows: int, *shape: int, seed: int = 2) -> torch.Tensor:
 
 def cases(tokens: int, depth: int, p: int, q: int, dtype: torch.dtype) -> dict[str, Case]:
     """Every operation with its arguments but the backend."""
-    leaves = 2**depth
+    leaves, nodes = 2**depth, 2 ** (depth + 1) - 1
     x, grad = drawn(tokens, p, dtype=dtype, seed=3), drawn(tokens, q, dtype=dtype, seed=4)
-    weight, node = drawn(leaves, q, p, dtype=dtype, seed=5), whole(leaves, tokens)
-    return {
-        "leaf_linear": (leaf_linear, (x, weight, node)),
-        "leaf_linear_input_gradient": (leaf_linear_input_gradient, (grad, weight, node)),
-        "leaf_linear_weight_gradient": (leaf_linear_weight_gradient, (grad, x, node, leaves)),
+    tree, leaf = drawn(nodes, q, p, dtype=dtype, seed=5), whole(leaves, tokens)
+    values = drawn(tokens, depth, dtype=dtype, seed=6)
+    table, unit_node = drawn(nodes, q, dtype=dtype, seed=7), whole(nodes, tokens, p, depth + 1)
+    found: dict[str, Case] = {
+        "leaf_index": (leaf_index, (values.unflatten(0, (1, tokens)) > 0,)),
+        "leaf_linear": (leaf_linear, (x, tree[:leaves], leaf)),
+        "leaf_linear_input_gradient": (leaf_linear_input_gradient, (grad, tree[:leaves], leaf)),
+        "leaf_linear_weight_gradient": (leaf_linear_weight_gradient, (grad, x, leaf, leaves)),
+        "path_bias": (path_bias, (grad, table, leaf, depth)),
+        "path_bias_table_gradient": (path_bias_table_gradient, (grad, leaf, depth)),
+        "tree_route": (routed, (values,)),
+        "tree_route[bits]": (routed, (values > 0,)),
+        "unit_lookup": (unit_lookup, (x, table, unit_node)),
+        "unit_lookup_input_gradient": (unit_lookup_input_gradient, (grad, table, unit_node)),
+        "unit_lookup_weight_gradient": (unit_lookup_weight_gradient, (grad, x, unit_node, nodes)),
     }
+    for order in ("nodes", "leaves"):
+        bits = values > 0
+        found[f"path_linear[{order}]"] = (path_linear, (x, tree, bits, order))
+        found[f"path_linear_input_gradient[{order}]"] = (path_linear_input_gradient, (grad, tree, bits, order))
+        found[f"path_linear_weight_gradient[{order}]"] = (path_linear_weight_gradient, (grad, x, bits, nodes, order))
+    return found
+
+
+def routed(values: torch.Tensor, backend: str) -> torch.Tensor:
+    """A route in one tensor."""
+    return torch.cat(tree_route(values, backend))
 
 
 NAMES = (
+    "leaf_index",
     "leaf_linear",
     "leaf_linear_input_gradient",
     "leaf_linear_weight_gradient",
+    "path_bias",
+    "path_bias_table_gradient",
+    "path_linear[nodes]",
+    "path_linear[leaves]",
+    "path_linear_input_gradient[nodes]",
+    "path_linear_input_gradient[leaves]",
+    "path_linear_weight_gradient[nodes]",
+    "path_linear_weight_gradient[leaves]",
+    "tree_route",
+    "tree_route[bits]",
+    "unit_lookup",
+    "unit_lookup_input_gradient",
+    "unit_lookup_weight_gradient",
 )
 
 
