@@ -4,7 +4,6 @@ test_cuda_kernels_interpreted.py runs this file in the second way.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,9 +39,9 @@ SHAPES = (
     (1, 0, 3, 2),
     (1, 3, 33, 17),
     (7, 1, 5, 3),
-    (12, 5, 17, 5),
-    (40, 3, 9, 19),
-    (90, 1, 37, 21),
+    (12, 5, 9, 5),
+    (24, 3, 6, 19),
+    (60, 1, 7, 9),
     (70, 0, 3, 35),
 )
 
@@ -127,31 +126,34 @@ def close(operation: Callable[..., torch.Tensor], arguments: tuple[Any, ...]) ->
 
 def small_blocks(method: str) -> CudaBlocks:
     """Blocks so small that the shapes have many of each; no token is left unsorted but a single one."""
-    vector, matrix = (
-        (ProductBlocks(size, 1.0, "vector", 2, 8, 4, 1, 1) for size in (2, 4)),
-        (ProductBlocks(size, float("inf"), "matrix", 16, 16, 16, 1, 1) for size in (2, 4)),
-    )
-    products = tuple(replace(entry, up_to_mean_tokens=float("inf") if method == "vector" else 1.0) for entry in vector)
+    most = float("inf") if method == "vector" else 1.0
+    vector = (ProductBlocks(size, most, "vector", 2, 8, 4, 1, 1) for size in (2, 4))
+    matrix = (ProductBlocks(size, float("inf"), "matrix", 16, 16, 16, 1, 1) for size in (2, 4))
     outers = tuple(OuterBlocks(size, float("inf"), 16, 16, 16, 1, 1) for size in (2, 4))
-    return CudaBlocks("a test", 1, (*products, *matrix), outers, RowBlocks(4, 16, 4, 64, 1))
+    return CudaBlocks("a test", 1, (*vector, *matrix), outers, RowBlocks(4, 16, 4, 64, 1))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_an_operation_equals_its_reference(name: str, shape: tuple[int, int, int, int], dtype: torch.dtype) -> None:
-    assert close(*cases(*shape, dtype)[name])
+def test_an_operation_equals_its_reference(name: str, shape: tuple[int, int, int, int]) -> None:
+    assert close(*cases(*shape, torch.float32)[name])
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("tokens", [1, 40])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_operation_in_half_precision_equals_its_reference(name: str, tokens: int, dtype: torch.dtype) -> None:
+    assert close(*cases(tokens, 2, 9, 7, dtype)[name])
+
+
 @pytest.mark.parametrize("method", ["vector", "matrix"])
 @pytest.mark.parametrize("name", NAMES)
 def test_an_operation_equals_its_reference_in_many_small_blocks(
-    name: str, method: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    name: str, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cuda_blocks, "CUDA_BLOCKS", small_blocks(method))
 
-    assert close(*cases(20, 2, 19, 21, dtype)[name])
+    assert close(*cases(10, 1, 17, 19, torch.float32)[name])
 
 
 @settings(max_examples=60)
@@ -172,7 +174,7 @@ def test_an_operation_equals_its_reference_for_any_small_shape(
 @pytest.mark.parametrize("tokens", [5, 12])
 @pytest.mark.parametrize("name", NAMES)
 def test_an_operation_takes_tensors_that_are_not_contiguous(name: str, tokens: int) -> None:
-    operation, arguments = cases(tokens, 2, 6, 6, torch.float32)[name]
+    operation, arguments = cases(tokens, 2, 4, 6, torch.float32)[name]
     apart = tuple(strided(a) if isinstance(a, torch.Tensor) else a for a in arguments)
 
     assert close(operation, apart)
@@ -190,7 +192,7 @@ def strided(tensor: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_repetition_is_equal_to_the_bit(name: str, dtype: torch.dtype) -> None:
-    operation, arguments = cases(50, 2, 9, 7, dtype)[name]
+    operation, arguments = cases(30, 2, 9, 7, dtype)[name]
 
     first, second = (operation(*arguments, "cuda") for _ in range(2))
 
@@ -251,10 +253,10 @@ def test_blocks_are_found_for_any_mean(itemsize: int) -> None:
 
 
 def test_float64_is_refused_by_name_and_taken_by_the_reference_of_auto() -> None:
-    x, weight, node = (torch.ones(shape, dtype=torch.float64, device=DEVICE) for shape in ((1, 2), (3, 4, 2), (1,)))
+    x, weight = (torch.ones(shape, dtype=torch.float64, device=DEVICE) for shape in ((1, 2), (3, 4, 2)))
 
     with pytest.raises(InputError, match="backend='cuda' was given for float64, which its kernels do not take"):
-        leaf_linear(x, weight, node.long(), "cuda")
+        leaf_linear(x, weight, whole(3, 1), "cuda")
     assert "reference" == backends.resolve_backend("leaf_linear", "auto", torch.device("cuda"), torch.float64)
     assert "cuda" == backends.resolve_backend("leaf_linear", "auto", torch.device("cuda"), torch.bfloat16)
 
