@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import expm1, log1p
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
@@ -78,11 +79,14 @@ Entry = TypeVar("Entry", bound=_Entry)
 
 
 def pick(entries: Sequence[Entry], itemsize: int, tokens: int, groups: int) -> Entry:
-    """The first entry for elements of ``itemsize`` bytes and a mean of N / min(N, groups) tokens a group.
+    """The first entry for elements of ``itemsize`` bytes and the mean number of tokens of a visited group.
+
+    How many groups are visited is known on the device alone; of G drawn alike they are G (1 - (1 - 1/G)^N) in the mean.
 
     Raises InputError for an itemsize that has no entry.
     """
-    mean = tokens / max(1, min(tokens, groups))
+    visited = 1.0 if groups <= 1 else -groups * expm1(tokens * log1p(-1 / groups))
+    mean = tokens / max(1.0, visited)
     for entry in entries:
         if entry.itemsize == itemsize and mean <= entry.up_to_mean_tokens:
             return entry

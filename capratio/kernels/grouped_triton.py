@@ -30,7 +30,13 @@ def multiply(x: torch.Tensor, matrices: torch.Tensor, key: torch.Tensor, depth: 
 
 
 def multiply_into(
-    out: torch.Tensor, x: torch.Tensor, matrices: torch.Tensor, tokens: SortedTokens, depth: int = 0, *, add: bool = False
+    out: torch.Tensor,
+    x: torch.Tensor,
+    matrices: torch.Tensor,
+    tokens: SortedTokens,
+    depth: int = 0,
+    *,
+    add: bool = False,
 ) -> None:
     """Write the products into ``out`` (N, o), contiguous, or add them to it; tokens: as ``arrange`` gives them.
 
@@ -74,14 +80,27 @@ def multiply_into(
 
 
 @compile_kernel
-def _load_path(matrices: tl.tensor, leaf: tl.tensor, row_stride: tl.tensor, offsets: tl.tensor, mask: tl.tensor, DEPTH: tl.constexpr) -> tl.tensor:
+def _load_path(
+    matrices: tl.tensor,
+    leaf: tl.tensor,
+    row_stride: tl.tensor,
+    offsets: tl.tensor,
+    mask: tl.tensor,
+    DEPTH: tl.constexpr,
+    UNROLL: tl.constexpr,
+) -> tl.tensor:
     """A block of the sum of a path's matrices, in float32 where there is more than one."""
     block = tl.load(matrices + (leaf >> DEPTH) * row_stride + offsets, mask=mask, other=0.0)
     if DEPTH > 0:
         block = block.to(tl.float32)
-        for level in tl.static_range(1, DEPTH + 1):
-            row = (1 << level) - 1 + (leaf >> (DEPTH - level))
-            block += tl.load(matrices + row * row_stride + offsets, mask=mask, other=0.0).to(tl.float32)
+        if UNROLL:
+            for level in tl.static_range(1, DEPTH + 1):
+                row = (1 << level) - 1 + (leaf >> (DEPTH - level))
+                block += tl.load(matrices + row * row_stride + offsets, mask=mask, other=0.0).to(tl.float32)
+        else:
+            for level in range(1, DEPTH + 1):
+                row = (1 << level) - 1 + (leaf >> (DEPTH - level))
+                block += tl.load(matrices + row * row_stride + offsets, mask=mask, other=0.0).to(tl.float32)
     return block
 
 
@@ -127,7 +146,8 @@ def _matrix_product(
         )
         offsets = read[:, None].to(tl.int64) * matrix_input + columns[None, :].to(tl.int64) * matrix_output
         inside = (read < inputs)[:, None] & (columns < outputs)[None, :]
-        right = _load_path(matrices, key, matrix_row, offsets, inside, DEPTH)
+        # Not unrolled: every level would have buffers of its own, and at depth 3 they outgrow shared memory.
+        right = _load_path(matrices, key, matrix_row, offsets, inside, DEPTH, False)
         sums = add_product(sums, left, right.to(left.dtype))
     target = out + tokens[:, None] * outputs + columns[None, :]
     written = mine[:, None] & (columns < outputs)[None, :]
@@ -178,7 +198,7 @@ def _vector_product(
         )
         offsets = columns[:, None].to(tl.int64) * matrix_output + read[None, :].to(tl.int64) * matrix_input
         inside = (columns < outputs)[:, None] & (read < inputs)[None, :]
-        right = _load_path(matrices, key, matrix_row, offsets, inside, DEPTH)
+        right = _load_path(matrices, key, matrix_row, offsets, inside, DEPTH, True)
         products += left.to(tl.float32)[:, None, :] * right.to(tl.float32)[None, :, :]
     sums = tl.sum(products, axis=2)
     target = out + tokens[:, None] * outputs + columns[None, :]

@@ -11,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capratio.cost.spec import ORDERS
 from capratio.errors import InputError
 from capratio.kernels import backends, cuda_blocks, token_tiles
 from capratio.kernels.cuda_blocks import CudaBlocks, OuterBlocks, ProductBlocks, RowBlocks, pick
@@ -21,6 +20,7 @@ from capratio.kernels.path_bias import path_bias, path_bias_table_gradient
 from capratio.kernels.path_linear import path_linear, path_linear_input_gradient, path_linear_weight_gradient
 from capratio.kernels.tree_route import tree_route
 from capratio.kernels.unit_lookup import unit_lookup, unit_lookup_input_gradient, unit_lookup_weight_gradient
+from capratio.layers.tree_gated_linear import TreeGatedLinear
 
 INTERPRETED = backends.interprets_triton()
 DEVICE = "cpu" if INTERPRETED else "cuda"
@@ -192,7 +192,7 @@ def strided(tensor: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_repetition_is_equal_to_the_bit(name: str, dtype: torch.dtype) -> None:
-    operation, arguments = cases(30, 2, 9, 7, dtype)[name]
+    operation, arguments = cases(30, 2, 4, 7, dtype)[name]
 
     first, second = (operation(*arguments, "cuda") for _ in range(2))
 
@@ -212,16 +212,52 @@ def test_gradients_of_half_precision_do_not_lose_terms_in_long_sums() -> None:
 def test_a_wrong_node_is_seen(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from capratio.kernels import grouped_triton
 
-    wrong = {name: shifted(getattr(token_tiles, name)) for name in ("sort_tokens", "single_tokens")}
-    for name, planted in wrong.items():
-        monkeypatch.setattr(grouped_triton, name, planted)
+    # A planted error: each token goes to the leaf beside its own.
+    right = grouped_triton.arrange
+    monkeypatch.setattr(grouped_triton, "arrange", lambda key: right(key ^ 1))
 
     assert not close(*cases(tokens, 3, 9, 7, torch.float32)["leaf_linear"])
 
 
-def shifted(arrange: Callable[[torch.Tensor], Any]) -> Callable[[torch.Tensor], Any]:
-    """A planted error: each token goes to the leaf beside its own."""
-    return lambda key: arrange(key ^ 1)
+@pytest.mark.parametrize("name", ["path_linear[nodes]", "path_linear[leaves]", "path_linear_weight_gradient[leaves]"])
+def test_a_wrong_node_of_a_path_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from capratio.kernels import leaf_triton
+    from capratio.kernels.path_linear import cuda
+
+    monkeypatch.setattr(cuda, "leaves", lambda bits: leaf_triton.leaves(bits) ^ 1)
+
+    assert not close(*cases(12, 3, 9, 7, torch.float32)[name])
+
+
+@pytest.mark.parametrize(
+    "name", ["leaf_linear_weight_gradient", "path_bias_table_gradient", "unit_lookup_weight_gradient"]
+)
+def test_a_group_that_begins_a_token_late_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = token_tiles.SortedTokens.offsets
+    monkeypatch.setattr(
+        token_tiles.SortedTokens, "offsets", lambda tokens, rows: (right(tokens, rows) + 1).clamp(max=40)
+    )
+
+    assert not close(*cases(40, 2, 5, 7, torch.float32)[name])
+
+
+def test_leaves_and_prefixes_are_equal_to_the_bit() -> None:
+    operation, (x, tree, bits, _) = cases(24, 3, 9, 7, torch.float32)["path_linear[leaves]"]
+
+    assert torch.equal(operation(x, tree, bits, "leaves", "cuda"), operation(x, tree, bits, "prefixes", "cuda"))
+
+
+def test_a_layer_runs_its_operations_by_the_name_of_their_backend() -> None:
+    layer = TreeGatedLinear(9, 7, 3, backend="cuda", device=DEVICE)
+    x = drawn(5, 9, dtype=torch.float32, seed=8).requires_grad_()
+    plain = TreeGatedLinear(9, 7, 3, backend="reference", device=DEVICE)
+    plain.load_state_dict(layer.state_dict())
+
+    grads = [torch.autograd.grad(module(x).square().sum(), (x, module.weight)) for module in (layer, plain)]
+
+    assert "cuda" == layer.ran_backend
+    for ours, expected in zip(*grads, strict=True):
+        assert torch.allclose(expected, ours, rtol=1e-4, atol=1e-4)
 
 
 def test_a_tile_that_begins_a_token_late_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,9 +71,7 @@ def _path_sums(
     sums = tl.zeros((BLOCK_TOKENS, BLOCK_COLUMNS), tl.float32)
     for level in tl.static_range(0, DEPTH + 1):
         row = (1 << level) - 1 + (index >> (DEPTH - level))
-        vector = tl.load(
-            table + row[:, None] * table_row + columns[None, :] * table_column, mask=inside, other=0.0
-        )
+        vector = tl.load(table + row[:, None] * table_row + columns[None, :] * table_column, mask=inside, other=0.0)
         sums += vector.to(tl.float32)
     first = tl.load(base + tokens[:, None] * base_token + columns[None, :] * base_column, mask=inside, other=0.0)
     target = out + tokens[:, None] * width + columns[None, :]
