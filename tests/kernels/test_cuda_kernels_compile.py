@@ -61,7 +61,7 @@ def calls(folder: str, tokens: int, dtype: torch.dtype) -> list[tuple[str, tuple
     tree = torch.zeros(NODES, OUT, IN, dtype=dtype)
     leaf, bits = torch.zeros(tokens, dtype=torch.int64), torch.ones(tokens, DEPTH, dtype=torch.bool)
     table, unit_node = tree[:, :, 0].contiguous(), torch.zeros(tokens, 16, DEPTH, dtype=torch.int64)
-    return {
+    found: dict[str, list[tuple[str, tuple[Any, ...]]]] = {
         "leaf_index": [("leaf_index", (bits,))],
         "leaf_linear": [
             ("leaf_linear", (x, tree, leaf)),
@@ -80,7 +80,8 @@ def calls(folder: str, tokens: int, dtype: torch.dtype) -> list[tuple[str, tuple
             ("unit_lookup_input_gradient", (grad, table, unit_node)),
             ("unit_lookup_weight_gradient", (grad, x[:, :16], unit_node, NODES)),
         ],
-    }[folder]
+    }
+    return found[folder]
 
 
 @pytest.mark.parametrize(
