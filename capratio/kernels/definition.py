@@ -45,7 +45,7 @@ def define(
     def run(first: torch.Tensor, *others: Any) -> Any:
         *inputs, backend = others
         try:
-            return implementation(folder, name, backend, first.device.type)(first, *inputs)
+            return implementation(folder, name, backend, first.device.type, first.dtype)(first, *inputs)
         except CACHE_ERRORS as error:
             raise damaged_cache(folder, error) from error
 

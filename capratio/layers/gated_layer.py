@@ -169,7 +169,8 @@ class GatedLayer(nn.Module, ABC):
     @property
     def ran_backend(self) -> str:
         """The implementation that ``backend`` stands for where the layer lies; a plain linear one has but one."""
-        return resolve_backend(self.operation, self.backend, self.weight.device) if self.depth else REFERENCE
+        weight = self.weight
+        return resolve_backend(self.operation, self.backend, weight.device, weight.dtype) if self.depth else REFERENCE
 
     def extra_repr(self) -> str:
         """The sizes and the backend, as they were given."""

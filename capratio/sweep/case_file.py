@@ -30,7 +30,7 @@ SWEPT_WORDS: dict[str, tuple[str, ...]] = {
     "input": ("gaussian", "text", "images"),
     "routing": ("measured", "uniform", "zipf", "single"),
     # Those of capratio.kernels, likewise.
-    "backend": ("auto", "reference", "cpu", "grouped-mm", "gather-bmm", "embedding-bag"),
+    "backend": ("auto", "reference", "cpu", "cuda", "grouped-mm", "gather-bmm", "embedding-bag"),
     "gate": GATES,
     "order": ("auto", *ORDERS),
 }

@@ -1,0 +1,29 @@
+"""leaf_linear in Triton: groups of any size by one kernel, whose blocks are chosen by the mean size."""
+
+import torch
+
+from capratio.kernels.grouped_triton import multiply
+from capratio.kernels.outer_triton import sum_outer_products
+from capratio.kernels.token_tiles import sort_tokens
+
+
+def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
+    """y_n = weight[node_n] x_n: (N, p), (R, q, p), (N,) -> (N, q).
+
+    Raises InputError for a dtype other than float32, bfloat16 and float16; so do the gradients.
+    """
+    return multiply(x, weight, node)
+
+
+def leaf_linear_input_gradient(grad: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
+    """dx_n = weight[node_n]^T dy_n: (N, q), (R, q, p), (N,) -> (N, p)."""
+    return multiply(grad, weight.transpose(1, 2), node)
+
+
+def leaf_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int) -> torch.Tensor:
+    """dW[r] = sum over the tokens n of node r of dy_n x_n^T: (N, q), (N, p), (N,) -> (rows, q, p)."""
+    total = grad.new_empty(rows, grad.shape[1], x.shape[1])
+    tokens = sort_tokens(node)
+    offsets = tokens.offsets(rows)
+    sum_outer_products(total, grad, x, tokens.order, offsets[:-1], offsets[1:], rows)
+    return total

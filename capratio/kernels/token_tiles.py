@@ -1,0 +1,61 @@
+"""Tokens sorted by node on their own device: no size and no loop depends on a value, so that no host waits for one.
+
+Everything here can be captured in a CUDA graph.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class SortedTokens:
+    """Tokens sorted by a key; those with the same key are neighbours and keep their order.
+
+    order: which token stands at each sorted place. keys: the key at each place, ascending, or the keys in any order
+    where every token is a group of its own (``single_tokens``). Both int64 (N,).
+    """
+
+    order: torch.Tensor
+    keys: torch.Tensor
+
+    def shifted(self, shift: int) -> "SortedTokens":
+        """The same tokens by the key without its last ``shift`` bits; they are sorted by it too."""
+        return replace(self, keys=self.keys >> shift) if shift else self
+
+    def offsets(self, rows: int) -> torch.Tensor:
+        """Where the tokens of each key 0..rows - 1 begin, and at the end N: (rows + 1,)."""
+        return torch.searchsorted(self.keys, torch.arange(rows + 1, device=self.keys.device))
+
+    def tiles(self, size: int, groups: int) -> torch.Tensor:
+        """The place where each tile begins; a tile is up to ``size`` neighbours with the same key.
+
+        groups: the most keys that there are. Returns as many tiles as there can be, (N + G (size - 1)) / size with G =
+        min(N, groups); those that are not needed begin at N.
+        """
+        tokens = len(self.keys)
+        places = torch.arange(tokens, device=self.keys.device)
+        begins = (places - torch.searchsorted(self.keys, self.keys)) % size == 0
+        most = (tokens + min(tokens, groups) * (size - 1)) // size
+        return torch.searchsorted(begins.cumsum(0), torch.arange(1, most + 1, device=places.device))
+
+
+def sort_tokens(key: torch.Tensor) -> SortedTokens:
+    """Sort tokens by an int64 key (N,)."""
+    keys, order = torch.sort(key, stable=True)
+    return SortedTokens(order, keys)
+
+
+def single_tokens(key: torch.Tensor) -> SortedTokens:
+    """Tokens as they come, each a tile of its own: for so few that sorting would take longer than it saves."""
+    return SortedTokens(torch.arange(len(key), device=key.device), key.contiguous())
+
+
+def add_children(table: torch.Tensor, depth: int) -> None:
+    """Write every inner node of a table in level order, (2^(k+1) - 1, ...): the sum of its two children, from below.
+
+    The last level, the leaves, must hold its sums.
+    """
+    for level in range(depth - 1, -1, -1):
+        first, children, behind = 2**level - 1, 2 ** (level + 1) - 1, 2 ** (level + 2) - 1
+        torch.add(table[children:behind:2], table[children + 1 : behind : 2], out=table[first:children])

@@ -1,0 +1,112 @@
+"""Every CUDA kernel compiles for Hopper (compute capability 9.0), as Triton can without a GPU; nothing runs here."""
+
+import importlib.util
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from capratio.kernels.backends import interprets_triton
+
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed"),
+    pytest.mark.skipif(interprets_triton(), reason="triton interprets, and compiles nothing"),
+]
+
+# No device of this number has kernels of its own.
+NO_DEVICE = -7
+# So wide that no block is cut short, and so deep that buffers for every level would not fit.
+DEPTH, NODES, IN, OUT = 6, 127, 256, 256
+
+
+class _HopperWithoutDevice:
+    """What Triton asks before it compiles."""
+
+    def get_current_device(self) -> int:
+        return NO_DEVICE
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+    def get_current_target(self) -> Any:
+        from triton.backends.compiler import GPUTarget
+
+        return GPUTarget("cuda", 90, 32)
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
+    """The kernels that were compiled, in place of being started."""
+    from triton.runtime.driver import driver
+    from triton.runtime.jit import JITFunction
+
+    kernels: list[Any] = []
+    run = JITFunction.run
+
+    def compile_only(self: Any, *arguments: Any, grid: Any, warmup: bool, **options: Any) -> None:
+        kernels.append(run(self, *arguments, grid=grid, warmup=True, **options))
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(driver, "_active", _HopperWithoutDevice())
+    monkeypatch.setattr(JITFunction, "run", compile_only)
+    return kernels
+
+
+def calls(folder: str, tokens: int, dtype: torch.dtype) -> list[tuple[str, tuple[Any, ...]]]:
+    """The operations of a folder with arguments, whose numbers are not read."""
+    x, grad = torch.zeros(tokens, IN, dtype=dtype), torch.zeros(tokens, OUT, dtype=dtype)
+    tree = torch.zeros(NODES, OUT, IN, dtype=dtype)
+    leaf, bits = torch.zeros(tokens, dtype=torch.int64), torch.ones(tokens, DEPTH, dtype=torch.bool)
+    table, unit_node = tree[:, :, 0].contiguous(), torch.zeros(tokens, 16, DEPTH, dtype=torch.int64)
+    found: dict[str, list[tuple[str, tuple[Any, ...]]]] = {
+        "leaf_index": [("leaf_index", (bits,))],
+        "leaf_linear": [
+            ("leaf_linear", (x, tree, leaf)),
+            ("leaf_linear_input_gradient", (grad, tree, leaf)),
+            ("leaf_linear_weight_gradient", (grad, x, leaf, NODES)),
+        ],
+        "path_bias": [("path_bias", (grad, table, leaf, DEPTH)), ("path_bias_table_gradient", (grad, leaf, DEPTH))],
+        "path_linear": [
+            ("path_linear", (x, tree, bits, "nodes")),
+            ("path_linear_input_gradient", (grad, tree, bits, "leaves")),
+            ("path_linear_weight_gradient", (grad, x, bits, NODES, "leaves")),
+        ],
+        "tree_route": [("tree_route", (x[:, :DEPTH],))],
+        "unit_lookup": [
+            ("unit_lookup", (x[:, :16], table, unit_node)),
+            ("unit_lookup_input_gradient", (grad, table, unit_node)),
+            ("unit_lookup_weight_gradient", (grad, x[:, :16], unit_node, NODES)),
+        ],
+    }
+    return found[folder]
+
+
+@pytest.mark.parametrize(
+    "folder, tokens, dtype",
+    [
+        ("leaf_index", 40, torch.bfloat16),
+        ("leaf_linear", 1, torch.bfloat16),
+        ("leaf_linear", 200, torch.float32),
+        ("leaf_linear", 20000, torch.bfloat16),
+        ("path_bias", 40, torch.bfloat16),
+        ("path_linear", 1, torch.float16),
+        ("path_linear", 4096, torch.bfloat16),
+        ("path_linear", 4096, torch.float32),
+        ("tree_route", 40, torch.float16),
+        ("unit_lookup", 40, torch.bfloat16),
+    ],
+)
+def test_the_kernels_of_an_operation_compile(folder: str, tokens: int, dtype: torch.dtype, compiled: list[Any]) -> None:
+    module = import_module(f"capratio.kernels.{folder}.cuda")
+
+    for name, arguments in calls(folder, tokens, dtype):
+        operation: Callable[..., Any] = getattr(module, name)
+        before = len(compiled)
+        operation(*arguments)
+        assert len(compiled) > before
+
+    # A multiprocessor of Hopper has 227 KiB of shared memory for a program.
+    assert all(kernel.asm["cubin"] and kernel.metadata.shared <= 227 * 1024 for kernel in compiled)

@@ -1,0 +1,28 @@
+"""The CUDA kernels are right where there is no GPU: their tests pass under Triton's interpreter, on tensors of the CPU.
+
+In a process of its own, for whether Triton interprets is settled when it is imported, and torch's compiler imports it.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).with_name("test_cuda_kernels.py")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
+def test_cuda_kernels_are_right_under_the_interpreter_of_triton() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(TESTS)],
+        cwd=TESTS.parents[2],
+        env=os.environ | {"TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert 0 == run.returncode, run.stdout + run.stderr
+    assert " passed" in run.stdout
