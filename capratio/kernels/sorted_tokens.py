@@ -41,6 +41,7 @@ _ONE_TOKEN = np.zeros(1, np.int64), np.ones(1, np.int64)
 
 
 def sort_tokens(node: torch.Tensor, rows: int) -> SortedTokens:
+    """Sort tokens by their node (N,) in 0..rows - 1; those of a node keep their order."""
     keys = array(node)
     if len(keys) == 1:
         return SortedTokens(_ONE_TOKEN[0], keys, *_ONE_TOKEN)
