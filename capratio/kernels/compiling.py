@@ -1,5 +1,6 @@
 """How the CPU kernels are compiled: by numba, at their first use, with a note that says so, and kept for later."""
 
+import atexit
 import hashlib
 import os
 import sys
@@ -78,7 +79,7 @@ compile_tile = _compiler(_nrt=False)
 
 
 class CompileNote(event.Listener):
-    """Says on standard error that kernels are compiled, once a process, and adds up the seconds that it takes."""
+    """Says on standard error that kernels are compiled, once a process, and at its end how long that took."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -94,6 +95,7 @@ class CompileNote(event.Listener):
             self._began[thread] = perf_counter()
             if not self._said:
                 self._said = True
+                atexit.register(self.say_seconds)
                 sys.stderr.write("capratio: compiling CPU kernels, once for this version and machine ...\n")
 
     def on_end(self, event: Any) -> None:
@@ -102,6 +104,10 @@ class CompileNote(event.Listener):
         self._nested[thread] -= 1
         if self._nested[thread] == 0:
             self.seconds += perf_counter() - self._began.pop(thread)
+
+    def say_seconds(self) -> None:
+        """Say how long compiling took."""
+        sys.stderr.write(f"capratio: CPU kernels were compiled in {self.seconds:.1f} s, and are kept.\n")
 
 
 # What numba may use at most is settled when it is imported.

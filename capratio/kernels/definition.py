@@ -37,7 +37,8 @@ def define(
 
     folder: of ``capratio.kernels``, whose modules implement the operation under its name. schema: torch's schema
     without the namespace and without its last argument, ``str backend``, which is added here. fake: gives an empty
-    output of the right shape. cost: takes the arguments and ``out_val``, and gives what is executed and moved.
+    output of the right shape. cost: takes the arguments and ``out_val``, and gives what the reference executes and
+    moves, whichever implementation runs, also one that needs fewer additions or bytes.
     """
     name, _, rest = schema.partition("(")
     arguments, _, returned = rest.rpartition(") ->")

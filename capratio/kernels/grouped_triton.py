@@ -10,10 +10,10 @@ import triton.language as tl
 
 from capratio.kernels import cuda_blocks
 from capratio.kernels.compiling_triton import add_product, compile_kernel, on_device
-from capratio.kernels.token_tiles import SortedTokens, single_tokens, sort_tokens
+from capratio.kernels.token_tiles import TokenOrder, single_tokens, sort_tokens
 
 
-def arrange(key: torch.Tensor) -> SortedTokens:
+def arrange(key: torch.Tensor) -> TokenOrder:
     """Tokens sorted by key (N,), or as they come where they are few."""
     return single_tokens(key) if _few(key) else sort_tokens(key)
 
@@ -33,7 +33,7 @@ def multiply_into(
     out: torch.Tensor,
     x: torch.Tensor,
     matrices: torch.Tensor,
-    tokens: SortedTokens,
+    tokens: TokenOrder,
     depth: int = 0,
     *,
     add: bool = False,
@@ -105,6 +105,25 @@ def _load_path(
 
 
 @compile_kernel
+def _tile(
+    order: tl.tensor, keys: tl.tensor, begin: tl.tensor, count: tl.tensor, BLOCK_TOKENS: tl.constexpr
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """The key of the tile that begins at a place, which of its places have that key, and the tokens there."""
+    key = tl.load(keys + begin)
+    places = begin + tl.arange(0, BLOCK_TOKENS)
+    mine = (places < count) & (tl.load(keys + places, mask=places < count, other=-1) == key)
+    return key, mine, tl.load(order + places, mask=mine, other=0)
+
+
+@compile_kernel
+def _store(target: tl.tensor, written: tl.tensor, sums: tl.tensor, ADD: tl.constexpr) -> None:
+    """Store the sums, or add them to what is there."""
+    if ADD:
+        sums += tl.load(target, mask=written, other=0.0).to(tl.float32)
+    tl.store(target, sums.to(target.dtype.element_ty), mask=written)
+
+
+@compile_kernel
 def _matrix_product(
     x: tl.tensor,
     matrices: tl.tensor,
@@ -131,10 +150,7 @@ def _matrix_product(
     begin = tl.load(begins + tl.program_id(0) // blocks)
     if begin >= count:
         return
-    key = tl.load(keys + begin)
-    places = begin + tl.arange(0, BLOCK_TOKENS)
-    mine = (places < count) & (tl.load(keys + places, mask=places < count, other=-1) == key)
-    tokens = tl.load(order + places, mask=mine, other=0)
+    key, mine, tokens = _tile(order, keys, begin, count, BLOCK_TOKENS)
     columns = (tl.program_id(0) % blocks) * BLOCK_OUTPUTS + tl.arange(0, BLOCK_OUTPUTS)
     sums = tl.zeros((BLOCK_TOKENS, BLOCK_OUTPUTS), tl.float32)
     for start in range(0, inputs, BLOCK_INPUTS):
@@ -149,11 +165,7 @@ def _matrix_product(
         # Not unrolled: every level would have buffers of its own, and at depth 3 they outgrow shared memory.
         right = _load_path(matrices, key, matrix_row, offsets, inside, DEPTH, False)
         sums = add_product(sums, left, right.to(left.dtype))
-    target = out + tokens[:, None] * outputs + columns[None, :]
-    written = mine[:, None] & (columns < outputs)[None, :]
-    if ADD:
-        sums += tl.load(target, mask=written, other=0.0).to(tl.float32)
-    tl.store(target, sums.to(out.dtype.element_ty), mask=written)
+    _store(out + tokens[:, None] * outputs + columns[None, :], mine[:, None] & (columns < outputs)[None, :], sums, ADD)
 
 
 @compile_kernel
@@ -183,10 +195,7 @@ def _vector_product(
     begin = tl.load(begins + tl.program_id(0) // blocks)
     if begin >= count:
         return
-    key = tl.load(keys + begin)
-    places = begin + tl.arange(0, BLOCK_TOKENS)
-    mine = (places < count) & (tl.load(keys + places, mask=places < count, other=-1) == key)
-    tokens = tl.load(order + places, mask=mine, other=0)
+    key, mine, tokens = _tile(order, keys, begin, count, BLOCK_TOKENS)
     columns = (tl.program_id(0) % blocks) * BLOCK_OUTPUTS + tl.arange(0, BLOCK_OUTPUTS)
     products = tl.zeros((BLOCK_TOKENS, BLOCK_OUTPUTS, BLOCK_INPUTS), tl.float32)
     for start in range(0, inputs, BLOCK_INPUTS):
@@ -201,8 +210,4 @@ def _vector_product(
         right = _load_path(matrices, key, matrix_row, offsets, inside, DEPTH, True)
         products += left.to(tl.float32)[:, None, :] * right.to(tl.float32)[None, :, :]
     sums = tl.sum(products, axis=2)
-    target = out + tokens[:, None] * outputs + columns[None, :]
-    written = mine[:, None] & (columns < outputs)[None, :]
-    if ADD:
-        sums += tl.load(target, mask=written, other=0.0).to(tl.float32)
-    tl.store(target, sums.to(out.dtype.element_ty), mask=written)
+    _store(out + tokens[:, None] * outputs + columns[None, :], mine[:, None] & (columns < outputs)[None, :], sums, ADD)

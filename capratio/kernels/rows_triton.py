@@ -6,13 +6,13 @@ import triton.language as tl
 
 from capratio.kernels import cuda_blocks
 from capratio.kernels.compiling_triton import compile_kernel, on_device
-from capratio.kernels.token_tiles import SortedTokens
+from capratio.kernels.token_tiles import TokenOrder
 
 
 def sum_groups(
     out: torch.Tensor,
     source: torch.Tensor,
-    entries: SortedTokens,
+    entries: TokenOrder,
     *,
     scale: torch.Tensor | None = None,
     per_source: int = 1,

@@ -78,24 +78,10 @@ def dot_pair_of_rows(upper: Any, lower: Any, x0: Any, x1: Any, x2: Any, x3: Any,
 
 
 @compile_tile
-def set_row(total: Any, a: Any, row: Any) -> None:
-    """total = a row, both (p,)."""
-    for j in range(row.shape[0]):
-        total[j] = a * row[j]
-
-
-@compile_tile
 def add_row(total: Any, a: Any, row: Any) -> None:
     """total += a row, both (p,)."""
     for j in range(row.shape[0]):
         total[j] += a * row[j]
-
-
-@compile_tile
-def set_four_rows(total: Any, a: Any, r0: Any, b: Any, r1: Any, c: Any, r2: Any, d: Any, r3: Any) -> None:
-    """total = a r0 + b r1 + c r2 + d r3."""
-    for j in range(r0.shape[0]):
-        total[j] = (a * r0[j] + b * r1[j]) + (c * r2[j] + d * r3[j])
 
 
 @compile_tile
@@ -117,3 +103,25 @@ def add_to(total: Any, left: Any, right: Any) -> None:
     """total = left + right, all (p,)."""
     for j in range(right.shape[0]):
         total[j] = left[j] + right[j]
+
+
+@compile_tile
+def add_rows(total: Any, factors: Any, rows: Any) -> None:
+    """total += the sum of factors[i] rows[i]: (p,), (n,), (n, p)."""
+    i = 0
+    while i + 4 <= rows.shape[0]:
+        add_four_rows(
+            total,
+            factors[i],
+            rows[i],
+            factors[i + 1],
+            rows[i + 1],
+            factors[i + 2],
+            rows[i + 2],
+            factors[i + 3],
+            rows[i + 3],
+        )
+        i += 4
+    while i < rows.shape[0]:
+        add_row(total, factors[i], rows[i])
+        i += 1

@@ -9,7 +9,7 @@ import torch
 
 
 @dataclass(frozen=True, slots=True)
-class SortedTokens:
+class TokenOrder:
     """Tokens sorted by a key; those with the same key are neighbours and keep their order.
 
     order: which token stands at each sorted place. keys: the key at each place, ascending, or the keys in any order
@@ -19,7 +19,7 @@ class SortedTokens:
     order: torch.Tensor
     keys: torch.Tensor
 
-    def shifted(self, shift: int) -> "SortedTokens":
+    def shifted(self, shift: int) -> "TokenOrder":
         """The same tokens by the key without its last ``shift`` bits; they are sorted by it too."""
         return replace(self, keys=self.keys >> shift) if shift else self
 
@@ -40,15 +40,15 @@ class SortedTokens:
         return torch.searchsorted(begins.cumsum(0), torch.arange(1, most + 1, device=places.device))
 
 
-def sort_tokens(key: torch.Tensor) -> SortedTokens:
+def sort_tokens(key: torch.Tensor) -> TokenOrder:
     """Sort tokens by an int64 key (N,)."""
     keys, order = torch.sort(key, stable=True)
-    return SortedTokens(order, keys)
+    return TokenOrder(order, keys)
 
 
-def single_tokens(key: torch.Tensor) -> SortedTokens:
+def single_tokens(key: torch.Tensor) -> TokenOrder:
     """Tokens as they come, each a tile of its own: for so few that sorting would take longer than it saves."""
-    return SortedTokens(torch.arange(len(key), device=key.device), key.contiguous())
+    return TokenOrder(torch.arange(len(key), device=key.device), key.contiguous())
 
 
 def add_children(table: torch.Tensor, depth: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from capratio.cost.dtypes import ITEM_BYTES
 from capratio.records.summary import bootstrap_interval_s
 from capratio.report.palette import series_name
 from capratio.report.side_by_side import Ratio, asked_backend
@@ -17,7 +18,6 @@ from capratio.report.side_by_side import Ratio, asked_backend
 if TYPE_CHECKING:
     from capratio.records.record import Exact, Point, Record
 
-ITEM_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 OURS = "auto"
 
 
@@ -109,11 +109,11 @@ def _bytes_ratio(exact: "Exact", simpler: "Exact") -> float | None:
 
 def _added_limit_s(record: "Record", exact: "Exact") -> float | None:
     """The time of the bytes that a tree bias moves: outputs read and written, each visited row and each leaf read."""
-    if record.limit is None or exact.visited_levels is None:
+    if record.limit is None or exact.visited_levels is None or record.point.dtype not in ITEM_BYTES:
         return None
     levels, point = exact.visited_levels, record.point
     rows = 2 * point.tokens + (levels[-1] if point.form == "collapsed" else sum(levels))
-    moved = rows * point.out_features * ITEM_BYTES.get(point.dtype, 4) + 8 * point.tokens
+    moved = rows * point.out_features * ITEM_BYTES[point.dtype] + 8 * point.tokens
     return moved / record.limit.bandwidth_bytes_per_s
 
 

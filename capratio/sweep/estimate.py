@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from capratio.cost import closed_form
+from capratio.cost.dtypes import ITEM_BYTES
 from capratio.measure.eviction import TIMES_LAST_LEVEL
 from capratio.measure.machine import last_level_cache_bytes
 from capratio.records.record import Point
 from capratio.sweep.case import spec_of
 from capratio.sweep.job import Job
 
-ITEMSIZE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 # An interpreter with torch imported, and the float64 reference of one token's nodes, which is small beside a table.
 PROCESS_BYTES = 400 * 2**20
 # As seen on two shared cores, for plans only: starting a process with torch; counting and verifying a case; measuring
@@ -24,7 +24,7 @@ FILL_BYTES_PER_S = 5e8
 
 def estimated_bytes(point: Point) -> int:
     """Memory of the process that measures a point: tables (and their gradients), activations, what is streamed."""
-    itemsize = ITEMSIZE[point.dtype]
+    itemsize = ITEM_BYTES[point.dtype]
     tables = table_bytes(point)
     gradients = tables if point.pass_ == "train" else 0
     # The gradients of the verified call are kept beside those of each later one.
@@ -40,12 +40,12 @@ def gathered_bytes(point: Point) -> int:
     """What a backend that gathers every token's matrix holds beside the tables."""
     if point.backend != "gather-bmm":
         return 0
-    return point.tokens * point.in_features * point.out_features * ITEMSIZE[point.dtype]
+    return point.tokens * point.in_features * point.out_features * ITEM_BYTES[point.dtype]
 
 
 def table_bytes(point: Point) -> int:
     """What the parameters of a point's layer hold."""
-    return closed_form(spec_of(point)).parameters * ITEMSIZE[point.dtype]
+    return closed_form(spec_of(point)).parameters * ITEM_BYTES[point.dtype]
 
 
 def estimated_s(jobs: Sequence[Job]) -> float:

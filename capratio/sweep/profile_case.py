@@ -19,7 +19,7 @@ from capratio.records.record import Exact
 from capratio.sweep.case import Case
 from capratio.sweep.code_warmer import CodeWarmer, evict_data
 from capratio.sweep.measure_case import count_exactly, sample_policy
-from capratio.sweep.refusal import RefusedError, refusal
+from capratio.sweep.refusal import RefusedError, refuse_beyond
 from capratio.sweep.timing import time_call
 from capratio.sweep.trial import Trial, build_layer, prepare_trial
 from capratio.sweep.verify import WrongAnswerError
@@ -64,7 +64,8 @@ def profile_case(
         require_cuda()
     out.mkdir(parents=True, exist_ok=True)
     with _one_sentence(case):
-        _refuse(case)
+        on_cpu = point.device == "cpu"
+        refuse_beyond(point, free_memory_bytes() if on_cpu else int(torch.cuda.mem_get_info()[0]))
         torch.set_num_threads(point.threads)
         ceilings = measure(point.threads, (point.dtype,), CEILINGS_TIME_BUDGET_S, 0.0, point.device)
         layer = build_layer(point, SEED)
@@ -124,13 +125,6 @@ def _layer_limit(exact: Exact, case: Case, ceilings: Ceilings) -> RooflineLimit 
     if exact.compulsory_bytes is None or not (flop or exact.compulsory_bytes):
         return None
     return limit(ceilings, flop, exact.compulsory_bytes, case.point.cache, case.point.dtype)
-
-
-def _refuse(case: Case) -> None:
-    free_bytes = free_memory_bytes() if case.point.device == "cpu" else int(torch.cuda.mem_get_info()[0])
-    reason = refusal(case.point, free_bytes)
-    if reason is not None:
-        raise RefusedError(reason)
 
 
 @contextmanager

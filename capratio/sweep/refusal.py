@@ -13,6 +13,13 @@ class RefusedError(CapratioError):
     """A case needs more memory than is free."""
 
 
+def refuse_beyond(point: Point, free_bytes: int) -> None:
+    """Raise RefusedError where a point is too large for the free memory of its device."""
+    reason = refusal(point, free_bytes)
+    if reason is not None:
+        raise RefusedError(reason)
+
+
 def refusal(point: Point, free_bytes: int) -> str | None:
     """Why a point is not measured, in one sentence; None where its estimate fits the free memory."""
     needed = estimated_bytes(point)

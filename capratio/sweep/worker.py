@@ -26,7 +26,7 @@ from capratio.sweep.code_warmer import CodeWarmer, evict_data
 from capratio.sweep.job import Job, decode_job
 from capratio.sweep.measure_case import measure_case
 from capratio.sweep.parent import die_with_parent
-from capratio.sweep.refusal import RefusedError, refusal
+from capratio.sweep.refusal import RefusedError, refuse_beyond
 from capratio.sweep.trial import Layer, Trial, build_layer, prepare_trial, with_backend
 from capratio.sweep.verify import WrongAnswerError
 
@@ -105,9 +105,7 @@ def classify(error: Exception) -> tuple[str, str]:
 def refuse_beyond_device(point: Point) -> None:
     """Raise RefusedError where a point is too large for the free memory of the CUDA device."""
     free_bytes, _ = torch.cuda.mem_get_info()
-    reason = refusal(point, free_bytes)
-    if reason is not None:
-        raise RefusedError(reason)
+    refuse_beyond(point, free_bytes)
 
 
 def limit_memory() -> None:

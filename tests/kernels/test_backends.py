@@ -1,6 +1,7 @@
 """Which implementation runs: the one that is named, and of ``auto`` the device's own; nothing else in silence."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,7 @@ def test_a_broken_cache_says_what_to_do(tmp_path: Path) -> None:
     assert ("30.0\n", "30.0\n") == (first.stdout, again.stdout)
     # The note is said where something is compiled, and not where it was kept.
     assert "compiling CPU kernels" in first.stderr
+    assert re.search(r"CPU kernels were compiled in [1-9][0-9.]* s, and are kept", first.stderr)
     assert "" == again.stderr
     assert "the compiled kernels of leaf_linear that were kept cannot be read" in broken.stdout
     assert "delete their folder, which is NUMBA_CACHE_DIR" in broken.stdout

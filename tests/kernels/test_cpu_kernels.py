@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capratio.cost.spec import ORDERS
-from capratio.kernels import sorted_tokens
+from capratio.errors import InputError
+from capratio.kernels import node_groups
 from capratio.kernels.backends import implementation
 from capratio.kernels.leaf_linear import cpu as leaf_cpu
 from capratio.kernels.leaf_linear import outer
@@ -150,8 +151,21 @@ def test_sorting_is_stable_whichever_way_it_goes(keys: list[int], spread: int) -
     assert len(keys) == starts[-1]
 
 
-def shifted(node: torch.Tensor, nodes: int) -> sorted_tokens.SortedTokens:
-    return sorted_tokens.sort_tokens(node ^ 1, nodes + 1)
+@pytest.mark.parametrize("wrong", [-1, 15])
+@pytest.mark.parametrize("folder, name", [one for one in OPERATIONS if one[0] != "path_linear"])
+def test_an_index_outside_of_the_table_is_refused(folder: str, name: str, wrong: int) -> None:
+    given = arguments(name, 4, 9, 11, 3, "prefixes", torch.float64)
+    for index in given:
+        if isinstance(index, torch.Tensor) and index.dtype == torch.int64:
+            index.view(-1)[-1] = wrong
+
+    # A table of all nodes of depth 3 has 15 rows, and a tree 8 leaves.
+    with pytest.raises(InputError, match=f"the index {wrong} was given into a table of (15|8) rows"):
+        run(folder, name, "cpu", given)
+
+
+def shifted(node: torch.Tensor, nodes: int) -> node_groups.NodeGroups:
+    return node_groups.group_tokens(node ^ 1, nodes + 1)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +186,7 @@ def test_a_wrong_node_is_seen(folder: str, name: str, module: Any, monkeypatch: 
         given = tuple(one % 14 if isinstance(one, torch.Tensor) and one.dtype == torch.int64 else one for one in given)
     assert agrees(folder, name, given)
 
-    monkeypatch.setattr(module, "sort_tokens", shifted)
+    monkeypatch.setattr(module, "group_tokens", shifted)
 
     assert not agrees(folder, name, given)
 

@@ -232,10 +232,8 @@ def test_a_wrong_node_of_a_path_is_seen(name: str, monkeypatch: pytest.MonkeyPat
     "name", ["leaf_linear_weight_gradient", "path_bias_table_gradient", "unit_lookup_weight_gradient"]
 )
 def test_a_group_that_begins_a_token_late_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = token_tiles.SortedTokens.offsets
-    monkeypatch.setattr(
-        token_tiles.SortedTokens, "offsets", lambda tokens, rows: (right(tokens, rows) + 1).clamp(max=40)
-    )
+    right = token_tiles.TokenOrder.offsets
+    monkeypatch.setattr(token_tiles.TokenOrder, "offsets", lambda tokens, rows: (right(tokens, rows) + 1).clamp(max=40))
 
     assert not close(*cases(40, 2, 5, 7, torch.float32)[name])
 
@@ -260,8 +258,8 @@ def test_a_layer_runs_its_operations_by_the_name_of_their_backend() -> None:
 
 
 def test_a_tile_that_begins_a_token_late_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = token_tiles.SortedTokens.tiles
-    monkeypatch.setattr(token_tiles.SortedTokens, "tiles", lambda tokens, *sizes: right(tokens, *sizes) + 1)
+    right = token_tiles.TokenOrder.tiles
+    monkeypatch.setattr(token_tiles.TokenOrder, "tiles", lambda tokens, *sizes: right(tokens, *sizes) + 1)
 
     assert not close(*cases(40, 2, 9, 7, torch.float32)["leaf_linear"])
 

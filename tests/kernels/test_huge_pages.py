@@ -31,7 +31,12 @@ def test_advice_stays_within_the_table(bytes_more: int, monkeypatch: pytest.Monk
     assert mmap.MADV_HUGEPAGE == advice
 
 
-def test_a_small_table_is_not_advised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huge_pages, "_madvise", lambda *_: pytest.fail("advised"))
+def test_only_a_table_from_the_least_size_on_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
+    advised: list[tuple[int, int, int]] = []
+    monkeypatch.setattr(huge_pages, "_madvise", lambda *given: advised.append(given))
 
-    new_table(torch.empty(1), 8)
+    new_table(torch.empty(1, dtype=torch.uint8), LEAST_BYTES - 1)
+    small = len(advised)
+    new_table(torch.empty(1, dtype=torch.uint8), LEAST_BYTES)
+
+    assert (0, 1) == (small, len(advised))

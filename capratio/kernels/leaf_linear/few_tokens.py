@@ -11,7 +11,7 @@ from numba import prange
 
 from capratio.kernels.compiling import compile_parallel, compile_tile
 from capratio.kernels.tile_products import multiply_rows
-from capratio.kernels.tiles import COLUMNS, ROWS, add_four_rows, add_row, set_four_rows, set_row
+from capratio.kernels.tiles import COLUMNS, ROWS, add_four_rows, add_row, add_rows
 from capratio.kernels.widening import read_again, read_row
 
 
@@ -89,48 +89,13 @@ def multiply_outer(grad: Any, x: Any, begins: Any, ends: Any, rows: Any, out: An
 
     grad: (N, q), x: (N, p), in sorted order. rows: (M,), the rows r of out (R, q, p) that are written.
     """
-    features, wide = grad.shape[1], x.shape[1]
+    features = grad.shape[1]
     blocks = (features + ROWS - 1) // ROWS
     for task in prange(rows.shape[0] * blocks):
-        place, block = task // blocks, task % blocks
-        row = rows[place]
-        first = block * ROWS
+        place, first = task // blocks, (task % blocks) * ROWS
+        begin, end = begins[place], ends[place]
         for i in range(first, min(first + ROWS, features)):
-            total = out[row, i]
-            s = begins[place]
-            end = ends[place]
-            if end - s >= 4:
-                set_four_rows(
-                    total,
-                    grad[s, i],
-                    x[s],
-                    grad[s + 1, i],
-                    x[s + 1],
-                    grad[s + 2, i],
-                    x[s + 2],
-                    grad[s + 3, i],
-                    x[s + 3],
-                )
-                s += 4
-            elif end > s:
-                set_row(total, grad[s, i], x[s])
-                s += 1
-            else:
-                for j in range(wide):
-                    total[j] = 0
-            while s + 4 <= end:
-                add_four_rows(
-                    total,
-                    grad[s, i],
-                    x[s],
-                    grad[s + 1, i],
-                    x[s + 1],
-                    grad[s + 2, i],
-                    x[s + 2],
-                    grad[s + 3, i],
-                    x[s + 3],
-                )
-                s += 4
-            while s < end:
-                add_row(total, grad[s, i], x[s])
-                s += 1
+            total = out[rows[place], i]
+            # A row of zeros stays in the first level of the cache until the sums are added.
+            total[:] = 0
+            add_rows(total, grad[begin:end, i], x[begin:end])

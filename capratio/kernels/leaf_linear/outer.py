@@ -6,17 +6,17 @@ import torch
 from capratio.kernels.compiling import array, use_torch_threads
 from capratio.kernels.crossovers import CPU_CROSSOVERS
 from capratio.kernels.leaf_linear.few_tokens import multiply_outer
-from capratio.kernels.sorted_tokens import Integers, SortedTokens
+from capratio.kernels.node_groups import NodeGroups
 
 
-def outer_products(
-    incoming: torch.Tensor, inputs: torch.Tensor, groups: SortedTokens, rows: Integers, total: torch.Tensor
-) -> None:
-    """Write every row of ``total``: the sum of its group's outer products, or zeros."""
+def outer_products(incoming: torch.Tensor, inputs: torch.Tensor, groups: NodeGroups, total: torch.Tensor) -> None:
+    """Write every row of ``total`` (R, q, p): the sum of its group's outer products, or zeros.
+
+    incoming: (N, q), inputs: (N, p), in sorted order.
+    """
     few, many = groups.split(CPU_CROSSOVERS.library_product_from_tokens)
-    begins, ends = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
-    begins[few.keys], ends[few.keys] = few.begins, few.ends
-    written = np.delete(rows, many.keys)
+    written = np.delete(np.arange(len(total)), many.keys)
+    begins, ends = few.ranges(len(total))
     use_torch_threads()
     multiply_outer(array(incoming), array(inputs), begins[written], ends[written], written, array(total))
     for row, begin, end in zip(many.keys.tolist(), many.begins.tolist(), many.ends.tolist(), strict=True):

@@ -8,18 +8,24 @@ from numba import prange
 
 from capratio.kernels.compiling import array, compile_parallel, use_torch_threads
 from capratio.kernels.huge_pages import new_table
+from capratio.kernels.index_check import check_rows
+from capratio.kernels.node_groups import group_tokens
 from capratio.kernels.precision import product_dtype
-from capratio.kernels.sorting import sort_by_key
 from capratio.kernels.tiles import add_row, copy_row
 from capratio.kernels.widening import read_row
 
 
 def path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
-    """base_n + sum over l = 0..k of table[node_l]: (N, q), (2^(k+1) - 1, q), (N,) -> (N, q)."""
+    """base_n + sum over l = 0..k of table[node_l]: (N, q), (2^(k+1) - 1, q), (N,) -> (N, q).
+
+    Raises InputError for a leaf that is none of 0..2^k - 1; so does the gradient.
+    """
     wide = base.to(product_dtype(base))
     out = new_table(wide, *base.shape)
+    leaves = array(leaf)
+    check_rows(leaves, 1 << depth)
     use_torch_threads()
-    _add_paths(array(wide), array(table), array(leaf), depth, array(out))
+    _add_paths(array(wide), array(table), leaves, depth, array(out))
     return out.to(base.dtype)
 
 
@@ -27,9 +33,10 @@ def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int)
     """dtable[node_l] += dy_n for l = 0..k: (N, q), (N,) -> (2^(k+1) - 1, q)."""
     wide = grad.to(product_dtype(grad))
     total = new_table(wide, 2 ** (depth + 1) - 1, grad.shape[1])
-    order, leaves, starts = sort_by_key(array(leaf), 1 << depth)
+    groups = group_tokens(leaf, 1 << depth)
+    starts = np.append(groups.begins, len(leaf))
     use_torch_threads()
-    _sum_subtrees(array(wide), order, leaves, starts, depth, array(total))
+    _sum_subtrees(array(wide), groups.order, groups.keys, starts, depth, array(total))
     return total.to(grad.dtype)
 
 

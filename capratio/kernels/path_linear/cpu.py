@@ -3,6 +3,8 @@
 Where leaves hold many tokens, their formed matrices go to the library's product, as the reference has it.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -11,41 +13,25 @@ from capratio.kernels.crossovers import CPU_CROSSOVERS
 from capratio.kernels.huge_pages import new_table
 from capratio.kernels.leaf_index.cpu import leaf_index
 from capratio.kernels.leaf_linear.outer import outer_products
+from capratio.kernels.node_groups import NodeGroups, group_tokens
 from capratio.kernels.path_linear import reference
 from capratio.kernels.path_linear.formed_tiles import carry_to_parents, multiply_formed, multiply_formed_transposed
 from capratio.kernels.path_linear.ordering import resolve_order
 from capratio.kernels.precision import product_dtype
-from capratio.kernels.sorted_tokens import SortedTokens, sort_tokens
 
 
 def path_linear(x: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str) -> torch.Tensor:
     """y_n = (sum over l of weight[node_l]) x_n: (N, p), (2^(k+1) - 1, q, p), (N, k) -> (N, q)."""
-    order = _resolved(order, weight, bits)
-    tokens = _sort(bits)
-    if order == "nodes" or _many(tokens):
-        return reference.path_linear(x, weight, bits, order)
-    inputs = tokens.gather(x)
-    out = inputs.new_empty(len(x), weight.shape[1])
-    use_torch_threads()
-    multiply_formed(array(inputs), array(weight), bits.shape[1], order == "prefixes", *_ordered(tokens), array(out))
-    return out.to(x.dtype)
+    out = _multiply_formed(x, weight, bits, order, multiply_formed, weight.shape[1])
+    return reference.path_linear(x, weight, bits, order) if out is None else out
 
 
 def path_linear_input_gradient(
     grad: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str
 ) -> torch.Tensor:
     """dx_n = (sum over l of weight[node_l])^T dy_n: (N, q), (2^(k+1) - 1, q, p), (N, k) -> (N, p)."""
-    order = _resolved(order, weight, bits)
-    tokens = _sort(bits)
-    if order == "nodes" or _many(tokens):
-        return reference.path_linear_input_gradient(grad, weight, bits, order)
-    incoming = tokens.gather(grad)
-    out = incoming.new_empty(len(grad), weight.shape[2])
-    use_torch_threads()
-    multiply_formed_transposed(
-        array(incoming), array(weight), bits.shape[1], order == "prefixes", *_ordered(tokens), array(out)
-    )
-    return out.to(grad.dtype)
+    out = _multiply_formed(grad, weight, bits, order, multiply_formed_transposed, weight.shape[2])
+    return reference.path_linear_input_gradient(grad, weight, bits, order) if out is None else out
 
 
 def path_linear_weight_gradient(
@@ -57,32 +43,43 @@ def path_linear_weight_gradient(
     need a wide sum on the way, run as the reference.
     """
     depth = bits.shape[1]
-    total = new_table(grad, rows, grad.shape[1], x.shape[1])
-    if _resolved(order, total, bits) != "prefixes" or product_dtype(grad) != grad.dtype:
+    resolved = resolve_order(order, len(bits), x.shape[1], grad.shape[1], depth, grad.itemsize)
+    if resolved != "prefixes" or product_dtype(grad) != grad.dtype:
         return reference.path_linear_weight_gradient(grad, x, bits, rows, order)
-    tokens = _sort(bits)
-    outer_products(tokens.gather(grad), tokens.gather(x), tokens, np.arange(1 << depth), total[(1 << depth) - 1 :])
+    total = new_table(grad, rows, grad.shape[1], x.shape[1])
+    groups = _group(bits)
+    outer_products(groups.gather(grad), groups.gather(x), groups, total[(1 << depth) - 1 :])
     visited = np.zeros(rows, np.uint8)
     for level in range(depth + 1):
-        visited[(1 << level) - 1 + (tokens.keys >> (depth - level))] = 1
+        visited[(1 << level) - 1 + (groups.keys >> (depth - level))] = 1
     use_torch_threads()
     carry_to_parents(array(total), depth, visited)
     return total
 
 
-def _sort(bits: torch.Tensor) -> SortedTokens:
-    return sort_tokens(leaf_index(bits), 1 << bits.shape[1])
-
-
-def _ordered(tokens: SortedTokens) -> tuple[object, ...]:
-    return tokens.order, tokens.keys, np.append(tokens.begins, len(tokens.order))
-
-
-def _many(tokens: SortedTokens) -> bool:
-    """Whether the visited leaves hold so many tokens on average that the library's product is faster."""
-    return len(tokens.order) >= CPU_CROSSOVERS.library_product_from_tokens * max(len(tokens.keys), 1)
-
-
-def _resolved(order: str, weight: torch.Tensor, bits: torch.Tensor) -> str:
+def _multiply_formed(
+    rows: torch.Tensor,
+    weight: torch.Tensor,
+    bits: torch.Tensor,
+    order: str,
+    kernel: Callable[..., None],
+    width: int,
+) -> torch.Tensor | None:
+    """The kernel's products (N, width), or None where nodes are applied or the library's product is faster."""
     _, q, p = weight.shape
-    return resolve_order(order, len(bits), p, q, bits.shape[1], weight.itemsize)
+    resolved = resolve_order(order, len(bits), p, q, bits.shape[1], weight.itemsize)
+    groups = _group(bits)
+    many = len(bits) >= CPU_CROSSOVERS.library_product_from_tokens * max(len(groups.keys), 1)
+    if resolved == "nodes" or many:
+        return None
+    inputs = groups.gather(rows)
+    out = inputs.new_empty(len(rows), width)
+    starts = np.append(groups.begins, len(bits))
+    use_torch_threads()
+    shared = resolved == "prefixes"
+    kernel(array(inputs), array(weight), bits.shape[1], shared, groups.order, groups.keys, starts, array(out))
+    return out.to(rows.dtype)
+
+
+def _group(bits: torch.Tensor) -> NodeGroups:
+    return group_tokens(leaf_index(bits), 1 << bits.shape[1])

@@ -1,8 +1,8 @@
 """The compiled kernels of formed paths: a tile of a leaf's matrix is summed in the cache, and used there.
 
-A task owns some rows (or columns) of all matrices and walks the visited leaves in ascending order. It keeps the partial
-sums of the current path, one tile a level; the next leaf overwrites the levels that it does not share (``shared``), or
-all below the root. No leaf's matrix is ever written to memory.
+A task owns some rows (or columns) of all matrices and walks the visited leaves in ascending order. With ``shared`` it
+keeps the partial sums of the current path, one tile a level, of which the next leaf overwrites those that it does not
+share; without, each leaf is summed anew in one tile. No leaf's matrix is ever written to memory.
 """
 
 from typing import Any
@@ -12,9 +12,12 @@ from numba import prange
 
 from capratio.kernels.compiling import compile_parallel, compile_tile
 from capratio.kernels.tile_products import multiply_rows
-from capratio.kernels.tiles import ROWS, add_four_rows, add_row, add_to, copy_row
+from capratio.kernels.tiles import ROWS, add_row, add_rows, add_to, copy_row
 from capratio.kernels.widening import read_row
 
+# Rows of a task: 64 x 512 float32 of a tile are 128 KiB, in the second level of the cache. One token of depth 7 took
+# 0.50 ms by 64 rows and 0.59 by 16, whose reads from memory stop and start more often; of depth 4 0.30 either way (p = q
+# = 512, one thread, medians of 60 calls, two runs).
 FORMED_ROWS = 64
 # Columns of a task of the transposed product: k + 1 tiles of 16 x 512 float32 are 32 KiB each.
 COLUMNS = 512
@@ -34,23 +37,16 @@ def multiply_formed(
     for task in prange((features + FORMED_ROWS - 1) // FORMED_ROWS):
         first = task * FORMED_ROWS
         last = min(first + FORMED_ROWS, features)
-        levels = depth + 1 if shared else 1
-        sums = np.empty((levels, (last - first) * wide), out.dtype)
+        sums = np.empty((depth + 1 if shared else 1, (last - first) * wide), out.dtype)
         buffer = np.empty((last - first) * wide, out.dtype)
         before = -1
         for group in range(leaves.shape[0]):
             leaf = leaves[group]
             for level in range(_first_level(before, leaf, depth, shared), depth + 1):
                 node = flat[(1 << level) - 1 + (leaf >> (depth - level))]
-                values = read_row(node[first * wide : last * wide], buffer)
-                if level == 0:
-                    copy_row(sums[0], values)
-                elif shared:
-                    add_to(sums[level], sums[level - 1], values)
-                else:
-                    add_row(sums[0], out.dtype.type(1), values)
+                _add_node(sums, level, node[first * wide : last * wide], buffer)
             before = leaf
-            rows = sums[levels - 1].reshape(last - first, wide)
+            rows = sums[-1].reshape(last - first, wide)
             multiply_rows(x, rows, rows, order, starts[group], starts[group + 1], first, out, out.dtype.type(0))
 
 
@@ -66,7 +62,7 @@ def multiply_formed_transposed(
     for task in prange((wide + COLUMNS - 1) // COLUMNS):
         left = task * COLUMNS
         right = min(left + COLUMNS, wide)
-        sums = np.empty((depth + 1, ROWS, right - left), out.dtype)
+        sums = np.empty((depth + 1 if shared else 1, ROWS, right - left), out.dtype)
         buffer = np.empty(right - left, out.dtype)
         out[:, left:right] = 0
         for first in range(0, features, ROWS):
@@ -80,7 +76,7 @@ def multiply_formed_transposed(
                         _add_node(sums[:, i], level, node[first + i][left:right], buffer)
                 before = leaf
                 for s in range(starts[group], starts[group + 1]):
-                    _add_rows(out[order[s], left:right], grad[s, first:last], sums[depth, : last - first])
+                    add_rows(out[order[s], left:right], grad[s, first:last], sums[-1, : last - first])
 
 
 @compile_parallel
@@ -108,10 +104,15 @@ def carry_to_parents(total: Any, depth: int, visited: Any) -> None:
 
 @compile_tile
 def _add_node(sums: Any, level: Any, node: Any, buffer: Any) -> None:
-    """sums[level] = sums[level - 1] + node, and at the root the node itself. node, buffer: (n,). sums: (k + 1, n)."""
+    """Add a path's node to the sum of those above: into the next tile, or in place where there is but one.
+
+    node, buffer: (n,). sums: (k + 1 or 1, n).
+    """
     values = read_row(node, buffer)
     if level == 0:
         copy_row(sums[0], values)
+    elif sums.shape[0] == 1:
+        add_row(sums[0], sums.dtype.type(1), values)
     else:
         add_to(sums[level], sums[level - 1], values)
 
@@ -119,9 +120,7 @@ def _add_node(sums: Any, level: Any, node: Any, buffer: Any) -> None:
 @compile_tile
 def _first_level(before: Any, leaf: Any, depth: Any, shared: Any) -> Any:
     """The level from which a path is formed anew after the leaf ``before`` (-1: there was none)."""
-    if before < 0:
-        return 0
-    if not shared:
+    if before < 0 or not shared:
         return 0
     level = depth + 1
     differing = before ^ leaf
@@ -129,24 +128,3 @@ def _first_level(before: Any, leaf: Any, depth: Any, shared: Any) -> Any:
         differing >>= 1
         level -= 1
     return level
-
-
-@compile_tile
-def _add_rows(total: Any, factors: Any, rows: Any) -> None:
-    i = 0
-    while i + 4 <= rows.shape[0]:
-        add_four_rows(
-            total,
-            factors[i],
-            rows[i],
-            factors[i + 1],
-            rows[i + 1],
-            factors[i + 2],
-            rows[i + 2],
-            factors[i + 3],
-            rows[i + 3],
-        )
-        i += 4
-    while i < rows.shape[0]:
-        add_row(total, factors[i], rows[i])
-        i += 1

@@ -8,18 +8,24 @@ from numba import prange
 
 from capratio.kernels.compiling import array, compile_parallel, use_torch_threads
 from capratio.kernels.huge_pages import new_table
+from capratio.kernels.index_check import check_rows
+from capratio.kernels.node_groups import group_tokens
 from capratio.kernels.precision import product_dtype
-from capratio.kernels.sorting import sort_by_key
-from capratio.kernels.tiles import add_four_rows, add_row, dot_one, set_row
+from capratio.kernels.tiles import add_four_rows, add_row, dot_one
 from capratio.kernels.widening import read_row
 
 
 def unit_lookup(x: torch.Tensor, table: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
-    """y_n = sum over j of x_nj (sum over m of table[node_njm]): (N, p), (rows, q), (N, p, m) -> (N, q)."""
+    """y_n = sum over j of x_nj (sum over m of table[node_njm]): (N, p), (rows, q), (N, p, m) -> (N, q).
+
+    Raises InputError for a node that is no row of the table; so do the gradients.
+    """
     wide = x.to(product_dtype(x))
     out = wide.new_empty(len(x), table.shape[1])
+    rows = array(node)
+    check_rows(rows, len(table))
     use_torch_threads()
-    _add_units(array(wide), array(table), array(node), array(out))
+    _add_units(array(wide), array(table), rows, array(out))
     return out.to(x.dtype)
 
 
@@ -27,8 +33,10 @@ def unit_lookup_input_gradient(grad: torch.Tensor, table: torch.Tensor, node: to
     """dx_nj = (sum over m of table[node_njm]) . dy_n: (N, q), (rows, q), (N, p, m) -> (N, p)."""
     wide = grad.to(product_dtype(grad))
     out = wide.new_empty(node.shape[:2])
+    rows = array(node)
+    check_rows(rows, len(table))
     use_torch_threads()
-    _dot_units(array(wide), array(table), array(node), array(out))
+    _dot_units(array(wide), array(table), rows, array(out))
     return out.to(grad.dtype)
 
 
@@ -40,12 +48,9 @@ def unit_lookup_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch
     """
     wide = product_dtype(grad)
     total = new_table(grad, rows, grad.shape[1], dtype=wide)
-    order, visited, starts = sort_by_key(array(node.reshape(-1)), rows)
-    begins = np.zeros(rows, np.int64)
-    ends = np.zeros(rows, np.int64)
-    begins[visited], ends[visited] = starts[:-1], starts[1:]
+    groups = group_tokens(node.reshape(-1), rows)
     use_torch_threads()
-    _sum_rows(array(grad.to(wide)), array(x.to(wide)), node.shape[2], order, begins, ends, array(total))
+    _sum_rows(array(grad.to(wide)), array(x.to(wide)), node.shape[2], groups.order, *groups.ranges(rows), array(total))
     return total.to(grad.dtype)
 
 
@@ -95,12 +100,7 @@ def _sum_rows(grad: Any, x: Any, nodes: int, order: Any, begins: Any, ends: Any,
     units = x.shape[1]
     for row in prange(total.shape[0]):
         place, end = begins[row], ends[row]
-        if place == end:
-            total[row] = 0
-            continue
-        first = order[place] // nodes
-        set_row(total[row], x[first // units, first % units], grad[first // units])
-        place += 1
+        total[row] = 0
         while place + 4 <= end:
             a, b, c, d = (
                 order[place] // nodes,
