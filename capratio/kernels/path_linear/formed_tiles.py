@@ -16,8 +16,8 @@ from capratio.kernels.tiles import ROWS, add_row, add_rows, add_to, copy_row
 from capratio.kernels.widening import read_row
 
 # Rows of a task: 64 x 512 float32 of a tile are 128 KiB, in the second level of the cache. One token of depth 7 took
-# 0.50 ms by 64 rows and 0.59 by 16, whose reads from memory stop and start more often; of depth 4 0.30 either way (p = q
-# = 512, one thread, medians of 60 calls, two runs).
+# 0.50 ms by 64 rows and 0.59 by 16, whose reads from memory stop and start more often; of depth 4 0.30
+# either way (p = q = 512, one thread, medians of 60 calls, two runs).
 FORMED_ROWS = 64
 # Columns of a task of the transposed product: k + 1 tiles of 16 x 512 float32 are 32 KiB each.
 COLUMNS = 512
