@@ -110,8 +110,18 @@ class CompileNote(event.Listener):
         sys.stderr.write(f"capratio: CPU kernels were compiled in {self.seconds:.1f} s, and are kept.\n")
 
 
-# What numba may use at most is settled when it is imported.
-_ALL_THREADS: int = numba.get_num_threads()
+def _start_threads() -> int:
+    """Start numba's threads, and return how many it may use at most.
+
+    It tells OpenMP that number, which torch then takes for its own.
+    """
+    threads = torch.get_num_threads()
+    most: int = numba.get_num_threads()
+    torch.set_num_threads(threads)
+    return most
+
+
+_ALL_THREADS = _start_threads()
 
 COMPILE_NOTE = CompileNote()
 event.register("numba:compile", COMPILE_NOTE)  # type: ignore[no-untyped-call]

@@ -109,3 +109,20 @@ def test_a_layer_says_its_backend() -> None:
     out = leaf_linear(torch.ones(1, 2), torch.ones(1, 1, 2), torch.zeros(1, dtype=torch.int64), "cpu")
 
     assert [[2.0]] == out.tolist()
+
+
+# A large sum first, so that torch has settled its threads before numba starts those of its own.
+COUNT_THREADS = """
+import torch
+torch.set_num_threads(1)
+torch.ones(2**20).add_(1)
+from capratio.kernels.leaf_linear import leaf_linear
+leaf_linear(torch.ones(2, 4), torch.ones(1, 4, 4), torch.zeros(2, dtype=torch.int64), "cpu")
+import numba
+print(torch.get_num_threads(), numba.get_num_threads())
+"""
+
+
+def test_the_first_compiled_kernel_leaves_torch_its_number_of_threads_and_takes_it_too() -> None:
+    run = subprocess.run([sys.executable, "-c", COUNT_THREADS], capture_output=True, text=True, timeout=200, check=True)
+    assert run.stdout.split() == ["1", "1"]
