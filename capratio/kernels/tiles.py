@@ -1,9 +1,4 @@
-"""Products of a few rows and a few tokens, whose sums stay in registers; compiled into the CPU kernels.
-
-One row at a time is read from memory, for a processor follows one stream of addresses far better than several: read in
-pairs, rows came at a fifth of the bandwidth. Rows that a cache holds are taken in pairs, which doubles the multiplies
-for each value that is loaded.
-"""
+"""Products of a few rows and a few tokens, whose sums stay in registers; compiled into the CPU kernels."""
 
 from typing import Any
 
@@ -11,11 +6,8 @@ from capratio.kernels.compiling import compile_tile
 
 # Tokens that share the loads of a row.
 TOKENS = 4
-# Rows that are read from memory by the first tokens, and from the cache by the others: 16 rows of 1024 float32 are
-# 64 KiB, in the second level of the cache.
+# Rows of a task that writes them.
 ROWS = 16
-# Columns of a transposed product's task: 1024 float32 of a sum are 4 KiB, and those of 7 tokens fit the first level.
-COLUMNS = 1024
 
 
 @compile_tile
@@ -28,40 +20,45 @@ def dot_one(row: Any, x: Any, zero: Any) -> Any:
 
 
 @compile_tile
-def dot_two(row: Any, x0: Any, x1: Any, zero: Any) -> Any:
-    """The row with two tokens."""
-    s0 = s1 = zero
-    for j in range(row.shape[0]):
-        s0 += row[j] * x0[j]
-        s1 += row[j] * x1[j]
-    return s0, s1
+def dot_pair_with_one(upper: Any, lower: Any, x: Any, zero: Any) -> Any:
+    """Two rows with one token: the upper row's sum, then the lower one's."""
+    s = t = zero
+    for j in range(upper.shape[0]):
+        s += upper[j] * x[j]
+        t += lower[j] * x[j]
+    return s, t
 
 
 @compile_tile
-def dot_three(row: Any, x0: Any, x1: Any, x2: Any, zero: Any) -> Any:
-    """The row with three tokens."""
-    s0 = s1 = s2 = zero
-    for j in range(row.shape[0]):
-        s0 += row[j] * x0[j]
-        s1 += row[j] * x1[j]
-        s2 += row[j] * x2[j]
-    return s0, s1, s2
+def dot_pair_with_two(upper: Any, lower: Any, x0: Any, x1: Any, zero: Any) -> Any:
+    """Two rows with two tokens: the upper row's sums, then the lower one's."""
+    s0 = s1 = t0 = t1 = zero
+    for j in range(upper.shape[0]):
+        u, v = upper[j], lower[j]
+        s0 += u * x0[j]
+        s1 += u * x1[j]
+        t0 += v * x0[j]
+        t1 += v * x1[j]
+    return s0, s1, t0, t1
 
 
 @compile_tile
-def dot_four(row: Any, x0: Any, x1: Any, x2: Any, x3: Any, zero: Any) -> Any:
-    """The row with four tokens."""
-    s0 = s1 = s2 = s3 = zero
-    for j in range(row.shape[0]):
-        s0 += row[j] * x0[j]
-        s1 += row[j] * x1[j]
-        s2 += row[j] * x2[j]
-        s3 += row[j] * x3[j]
-    return s0, s1, s2, s3
+def dot_pair_with_three(upper: Any, lower: Any, x0: Any, x1: Any, x2: Any, zero: Any) -> Any:
+    """Two rows with three tokens: the upper row's sums, then the lower one's."""
+    s0 = s1 = s2 = t0 = t1 = t2 = zero
+    for j in range(upper.shape[0]):
+        u, v = upper[j], lower[j]
+        s0 += u * x0[j]
+        s1 += u * x1[j]
+        s2 += u * x2[j]
+        t0 += v * x0[j]
+        t1 += v * x1[j]
+        t2 += v * x2[j]
+    return s0, s1, s2, t0, t1, t2
 
 
 @compile_tile
-def dot_pair_of_rows(upper: Any, lower: Any, x0: Any, x1: Any, x2: Any, x3: Any, zero: Any) -> Any:
+def dot_pair_with_four(upper: Any, lower: Any, x0: Any, x1: Any, x2: Any, x3: Any, zero: Any) -> Any:
     """Two rows with four tokens: the upper row's sums, then the lower one's."""
     s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = zero
     for j in range(upper.shape[0]):
@@ -89,6 +86,16 @@ def add_four_rows(total: Any, a: Any, r0: Any, b: Any, r1: Any, c: Any, r2: Any,
     """total += a r0 + b r1 + c r2 + d r3: one load and one store of the total for four multiply-adds."""
     for j in range(r0.shape[0]):
         total[j] += (a * r0[j] + b * r1[j]) + (c * r2[j] + d * r3[j])
+
+
+@compile_tile
+def add_four_rows_to_two(t0: Any, t1: Any, f: Any, g: Any, r0: Any, r1: Any, r2: Any, r3: Any) -> None:
+    """t0 += f_0 r0 + f_1 r1 + f_2 r2 + f_3 r3, and t1 with the factors g: each row is loaded once for both."""
+    f0, f1, f2, f3, g0, g1, g2, g3 = f[0], f[1], f[2], f[3], g[0], g[1], g[2], g[3]
+    for j in range(r0.shape[0]):
+        a, b, c, d = r0[j], r1[j], r2[j], r3[j]
+        t0[j] += (f0 * a + f1 * b) + (f2 * c + f3 * d)
+        t1[j] += (g0 * a + g1 * b) + (g2 * c + g3 * d)
 
 
 @compile_tile

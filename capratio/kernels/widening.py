@@ -7,6 +7,24 @@ from numba import types
 from numba.extending import overload
 
 
+def widening_buffer(rows: Any, out: Any) -> Any:
+    """A buffer (r, p) of the dtype of ``out`` for rows of a half type; of others, which need none, its memory is little.
+
+    Of them too a row of it may be named, which nothing reads or writes.
+    """
+    raise NotImplementedError("widening_buffer is compiled by numba, and runs nowhere else.")
+
+
+@overload(widening_buffer)
+def _widening_buffer(rows: Any, out: Any) -> Any:
+    half = rows.dtype in (types.uint16, types.int16)
+
+    def allocate(rows: Any, out: Any) -> Any:
+        return np.empty((rows.shape[0] if half else 1, rows.shape[1]), out.dtype)
+
+    return allocate
+
+
 def read_row(row: Any, buffer: Any) -> Any:
     """The row itself, or its bits of a half type (bfloat16 as uint16, float16 as int16) widened into ``buffer``."""
     raise NotImplementedError("read_row is compiled by numba, and runs nowhere else.")

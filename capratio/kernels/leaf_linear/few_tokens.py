@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from capratio.kernels.compiling import compile_parallel, compile_tile
-from capratio.kernels.tile_products import multiply_rows
-from capratio.kernels.tiles import COLUMNS, ROWS, add_four_rows, add_row, add_rows
-from capratio.kernels.widening import read_again, read_row
+from capratio.kernels.compiling import compile_parallel
+from capratio.kernels.tile_products import BLOCK_ROWS, COLUMNS, QUADS, add_columns, multiply_rows
+from capratio.kernels.tiles import ROWS, add_rows
+from capratio.kernels.widening import widening_buffer
 
 
 @compile_parallel
@@ -21,14 +21,12 @@ def multiply(x: Any, weight: Any, order: Any, keys: Any, begins: Any, ends: Any,
 
     x: (N, p) in sorted order. weight: (R, q, p), half types as bits. out: (N, q), in the tokens' order.
     """
-    features, wide = weight.shape[1], weight.shape[2]
-    blocks = (features + ROWS - 1) // ROWS
+    features = weight.shape[1]
+    blocks = (features + BLOCK_ROWS - 1) // BLOCK_ROWS
     for task in prange(keys.shape[0] * blocks):
-        group, block = task // blocks, task % blocks
-        buffer = np.empty((ROWS, wide), out.dtype)
-        first = block * ROWS
-        last = min(first + ROWS, features)
-        rows = weight[keys[group]][first:last]
+        group, first = task // blocks, (task % blocks) * BLOCK_ROWS
+        rows = weight[keys[group]][first : min(first + BLOCK_ROWS, features)]
+        buffer = widening_buffer(rows, out)
         multiply_rows(x, rows, buffer, order, begins[group], ends[group], first, out, out.dtype.type(0))
 
 
@@ -41,46 +39,14 @@ def multiply_transposed(grad: Any, weight: Any, order: Any, keys: Any, begins: A
     wide = weight.shape[2]
     blocks = (wide + COLUMNS - 1) // COLUMNS
     for task in prange(keys.shape[0] * blocks):
-        group, block = task // blocks, task % blocks
-        buffer = np.empty((ROWS, COLUMNS), out.dtype)
-        sums = np.empty((ends[group] - begins[group], COLUMNS), out.dtype)
-        first = block * COLUMNS
+        group, first = task // blocks, (task % blocks) * COLUMNS
         last = min(first + COLUMNS, wide)
-        sums[:] = 0
-        _multiply_columns(
-            grad, weight[keys[group]], begins[group], ends[group], first, last, buffer[:, : last - first], sums
-        )
+        sums = np.zeros((ends[group] - begins[group], last - first), out.dtype)
+        matrix = weight[keys[group]]
+        buffer = widening_buffer(matrix[: 4 * QUADS], out)
+        add_columns(grad[begins[group] : ends[group]], matrix, first, last, buffer[:, : last - first], sums)
         for s in range(begins[group], ends[group]):
-            out[order[s], first:last] = sums[s - begins[group], : last - first]
-
-
-@compile_tile
-def _multiply_columns(
-    grad: Any, matrix: Any, begin: Any, end: Any, first: Any, last: Any, buffer: Any, sums: Any
-) -> None:
-    for top in range(0, matrix.shape[0], ROWS):
-        bottom = min(top + ROWS, matrix.shape[0])
-        for i in range(top, bottom):
-            add_row(sums[0], grad[begin, i], read_row(matrix[i, first:last], buffer[i - top]))
-        for s in range(begin + 1, end):
-            total = sums[s - begin]
-            i = top
-            while i + 4 <= bottom:
-                add_four_rows(
-                    total,
-                    grad[s, i],
-                    read_again(matrix[i, first:last], buffer[i - top]),
-                    grad[s, i + 1],
-                    read_again(matrix[i + 1, first:last], buffer[i + 1 - top]),
-                    grad[s, i + 2],
-                    read_again(matrix[i + 2, first:last], buffer[i + 2 - top]),
-                    grad[s, i + 3],
-                    read_again(matrix[i + 3, first:last], buffer[i + 3 - top]),
-                )
-                i += 4
-            while i < bottom:
-                add_row(total, grad[s, i], read_again(matrix[i, first:last], buffer[i - top]))
-                i += 1
+            out[order[s], first:last] = sums[s - begins[group]]
 
 
 @compile_parallel
