@@ -29,11 +29,12 @@ BACKENDS: dict[str, tuple[str, ...]] = {
     "leaf_linear": (REFERENCE, CPU, CUDA, "grouped-mm", "gather-bmm"),
     "path_bias": (REFERENCE, CPU, CUDA),
     "path_linear": (REFERENCE, CPU, CUDA),
+    "sign_leaf": (REFERENCE, CPU, CUDA),
     "tree_route": (REFERENCE, CPU, CUDA),
     "unit_lookup": (REFERENCE, CPU, CUDA, "embedding-bag"),
 }
 # What finds a token's leaf: a layer that runs a peer's product has these of its device, so that products alone differ.
-ROUTING = ("hyperplane_bits", "leaf_index", "tree_route")
+ROUTING = ("hyperplane_bits", "leaf_index", "sign_leaf", "tree_route")
 
 Implementation = Callable[..., Any]
 

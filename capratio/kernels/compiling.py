@@ -4,6 +4,7 @@ import atexit
 import hashlib
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from threading import get_ident
@@ -144,6 +145,13 @@ def array(tensor: torch.Tensor) -> Any:
 _CROSSED = {torch.bfloat16: torch.uint16, torch.float16: torch.int16, torch.bool: torch.uint8}
 
 
+_THREADS = threading.local()
+
+
 def use_torch_threads() -> None:
     """Let this thread's next parallel kernel use as many threads as torch does, or all that numba has."""
-    numba.set_num_threads(min(torch.get_num_threads(), _ALL_THREADS))
+    threads = torch.get_num_threads()
+    # Telling numba the same number again takes 1 us.
+    if getattr(_THREADS, "told", None) != threads:
+        numba.set_num_threads(min(threads, _ALL_THREADS))
+        _THREADS.told = threads

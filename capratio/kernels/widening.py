@@ -8,9 +8,9 @@ from numba.extending import overload
 
 
 def widening_buffer(rows: Any, out: Any) -> Any:
-    """A buffer (r, p) of the dtype of ``out`` for rows of a half type; of others, which need none, its memory is little.
+    """A buffer (r, p) of the dtype of ``out`` for rows of a half type.
 
-    Of them too a row of it may be named, which nothing reads or writes.
+    Other types need none and get one row, beyond which rows may be named, which nothing reads or writes.
     """
     raise NotImplementedError("widening_buffer is compiled by numba, and runs nowhere else.")
 

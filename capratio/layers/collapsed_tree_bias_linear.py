@@ -3,7 +3,6 @@
 import torch
 from torch.nn.functional import embedding, linear
 
-from capratio.kernels.leaf_index import leaf_index
 from capratio.layers.gated_layer import GatedLayer
 from capratio.layers.initialization import draw_linear, new_table
 
@@ -24,7 +23,7 @@ class CollapsedTreeBiasLinear(GatedLayer):
 
     layer = "tree-bias"
     form = "collapsed"
-    operation = "leaf_index"
+    operation = "sign_leaf"
 
     def _create(self, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
         self.weight = new_table((self.out_features, self.in_features), device, dtype)
@@ -46,7 +45,7 @@ class CollapsedTreeBiasLinear(GatedLayer):
         leaf = torch.zeros(x.shape[:-1], dtype=torch.int64, device=x.device)
         return linear(x, self.weight, self.bias) + embedding(leaf, self.table)
 
-    def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
+    def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
         # One row a token needs no operation of its own: an embedding gathers it, and its gradient adds in a fixed
         # order.
-        return linear(x, self.weight, self.bias) + embedding(leaf_index(bits, self.backend), self.table)
+        return linear(x, self.weight, self.bias) + embedding(self.gate.leaf(read, self.backend), self.table)

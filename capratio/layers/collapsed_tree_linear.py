@@ -3,7 +3,6 @@
 import torch
 from torch.nn.functional import linear
 
-from capratio.kernels.leaf_index import leaf_index
 from capratio.kernels.leaf_linear import leaf_linear
 from capratio.layers.gated_layer import GatedLayer
 from capratio.layers.initialization import draw_linear, new_table
@@ -44,5 +43,6 @@ class CollapsedTreeLinear(GatedLayer):
     def _dense(self, x: torch.Tensor) -> torch.Tensor:
         return linear(x, self.weight[0], self.bias)
 
-    def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
-        return self._add_bias(leaf_linear(x, self.weight, leaf_index(bits, self.backend), self.backend))
+    def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+        leaf = self.gate.leaf(read, self.backend)
+        return self._add_bias(leaf_linear(x, self.weight, leaf, self.backend))

@@ -3,7 +3,6 @@
 import torch
 from torch.nn.functional import linear
 
-from capratio.kernels.leaf_index import leaf_index
 from capratio.kernels.unit_lookup import unit_lookup
 from capratio.layers.gated_layer import GatedLayer
 from capratio.layers.initialization import draw_linear
@@ -46,8 +45,8 @@ class CollapsedUnitTreeLinear(GatedLayer):
     def _dense(self, x: torch.Tensor) -> torch.Tensor:
         return linear(x, self.weight[:, 0].t(), self.bias)
 
-    def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
+    def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
         leaves = self.spec.nodes
-        trees = torch.arange(0, self.in_features * leaves, leaves, device=bits.device)
-        node = (leaf_index(bits, self.backend) + trees).unsqueeze(-1)
+        trees = torch.arange(0, self.in_features * leaves, leaves, device=x.device)
+        node = (self.gate.leaf(read, self.backend) + trees).unsqueeze(-1)
         return self._add_bias(unit_lookup(x, self.weight.flatten(0, 1), node, self.backend))

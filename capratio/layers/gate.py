@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from capratio.errors import InputError
+from capratio.kernels.backends import AUTO
+from capratio.kernels.leaf_index import leaf_index
 
 
 class Gate(nn.Module, ABC):
@@ -38,6 +40,10 @@ class Gate(nn.Module, ABC):
     @abstractmethod
     def decide(self, gate_input: torch.Tensor) -> torch.Tensor:
         """The bits of (N, h) features that are already checked: (N, k), or (N, units, k)."""
+
+    def leaf(self, gate_input: torch.Tensor, backend: str = AUTO) -> torch.Tensor:
+        """The leaf that the bits of (N, h) features lead to, int(b_1..b_k): int64 (N,), or (N, units)."""
+        return leaf_index(self.decide(gate_input), backend)
 
     def bits(self, gate_input: torch.Tensor) -> torch.Tensor:
         """The bits of each token: (..., h) -> bool (..., k), or (..., units, k).

@@ -86,8 +86,8 @@ class GatedLayer(nn.Module, ABC):
         """The outputs at depth 0, (..., p) -> (..., q), by nn.Linear's own function."""
 
     @abstractmethod
-    def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
-        """The outputs of (N, p) rows with their bits, bias included: (N, q)."""
+    def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+        """The outputs of (N, p) rows, bias included, whose gate reads (N, h): (N, q)."""
 
     @classmethod
     def from_linear(cls, linear: nn.Linear, depth: int, *, gate: str | Gate = "signs", gate_seed: int = 0) -> Self:
@@ -155,8 +155,9 @@ class GatedLayer(nn.Module, ABC):
         if under_autocast(x) and self.weight.dtype != torch.float64:
             return self._under_autocast(x, gate_input)
         read = x if gate_input is None else gate_input
-        bits = self.gate.decide(read.reshape(-1, self.gate.features))
-        out = self._rows(x.reshape(-1, self.in_features), bits)
+        if x.dim() == 2:
+            return self._rows(x, read)
+        out = self._rows(x.reshape(-1, self.in_features), read.reshape(-1, read.shape[-1]))
         return out.view(*x.shape[:-1], self.out_features)
 
     def _under_autocast(self, x: torch.Tensor, gate_input: torch.Tensor | None) -> torch.Tensor:
@@ -211,4 +212,5 @@ class GatedLayer(nn.Module, ABC):
         return form.train(self.training)
 
     def _add_bias(self, out: torch.Tensor) -> torch.Tensor:
-        return out if self.bias is None else out + self.bias
+        bias = self.bias
+        return out if bias is None else out.add_(bias)

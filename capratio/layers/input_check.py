@@ -20,6 +20,5 @@ def check_input(x: torch.Tensor, in_features: int, dtype: torch.dtype) -> None:
         raise InputError(
             f"x has shape {tuple(x.shape)}; its last dimension must be the layer's in_features={in_features}."
         )
-    autocast = under_autocast(x) and x.is_floating_point() and dtype != torch.float64
-    if x.dtype != dtype and not autocast:
+    if x.dtype != dtype and not (under_autocast(x) and x.is_floating_point() and dtype != torch.float64):
         raise InputError(f"x is {x.dtype} and the layer's weights are {dtype}; convert one of them with .to(dtype).")

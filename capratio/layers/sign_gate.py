@@ -2,6 +2,8 @@
 
 import torch
 
+from capratio.kernels.backends import AUTO
+from capratio.kernels.sign_leaf import sign_leaf
 from capratio.layers.gate import Gate, check_enough_features
 from capratio.layers.seeds import chosen_features
 
@@ -36,3 +38,7 @@ class SignGate(Gate):
     def decide(self, gate_input: torch.Tensor) -> torch.Tensor:
         """(N, h) -> (N, k); k compares a token."""
         return gate_input.detach().index_select(1, self.chosen) > 0
+
+    def leaf(self, gate_input: torch.Tensor, backend: str = AUTO) -> torch.Tensor:
+        """As the bits lead to it, in one pass: (N, h) -> int64 (N,)."""
+        return sign_leaf(gate_input, self.chosen, backend)

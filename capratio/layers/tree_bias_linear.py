@@ -3,7 +3,6 @@
 import torch
 from torch.nn.functional import linear
 
-from capratio.kernels.leaf_index import leaf_index
 from capratio.kernels.path_bias import path_bias
 from capratio.layers.collapsed_tree_bias_linear import CollapsedTreeBiasLinear
 from capratio.layers.collapsing import leaf_sums
@@ -61,6 +60,6 @@ class TreeBiasLinear(GatedLayer):
         leaf = torch.zeros(rows.shape[0], dtype=torch.int64, device=x.device)
         return path_bias(rows, self.table, leaf, 0).view(out.shape)
 
-    def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
-        base, leaf = linear(x, self.weight, self.bias), leaf_index(bits, self.backend)
+    def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+        base, leaf = linear(x, self.weight, self.bias), self.gate.leaf(read, self.backend)
         return path_bias(base, self.table, leaf, self.depth, self.backend)

@@ -97,5 +97,6 @@ class TreeGatedLinear(GatedLayer):
     def _dense(self, x: torch.Tensor) -> torch.Tensor:
         return linear(x, self.weight[0], self.bias)
 
-    def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
+    def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+        bits = self.gate.decide(read)
         return self._add_bias(path_linear(x, self.weight, bits, self.order, self.backend))

@@ -2,6 +2,8 @@
 
 import torch
 
+from capratio.kernels.backends import AUTO
+from capratio.kernels.sign_leaf import sign_leaf
 from capratio.layers.gate import Gate, check_enough_features
 from capratio.layers.seeds import chosen_features
 
@@ -38,6 +40,10 @@ class UnitSignGate(Gate):
     def decide(self, gate_input: torch.Tensor) -> torch.Tensor:
         """(N, h) -> (N, units, k); k compares a unit."""
         return self.values(gate_input) > 0
+
+    def leaf(self, gate_input: torch.Tensor, backend: str = AUTO) -> torch.Tensor:
+        """As the bits lead to it, in one pass: (N, h) -> int64 (N, units)."""
+        return sign_leaf(gate_input, self.chosen, backend)
 
     def values(self, gate_input: torch.Tensor) -> torch.Tensor:
         """The chosen features of each unit: (N, h) -> (N, units, k)."""

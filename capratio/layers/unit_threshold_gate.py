@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from capratio.kernels.backends import AUTO
+from capratio.layers.gate import Gate
 from capratio.layers.unit_sign_gate import UnitSignGate
 
 
@@ -41,3 +43,7 @@ class UnitThresholdGate(UnitSignGate):
     def decide(self, gate_input: torch.Tensor) -> torch.Tensor:
         """(N, h) -> (N, units, k); k compares a unit."""
         return self.values(gate_input) > self.threshold.detach()
+
+    def leaf(self, gate_input: torch.Tensor, backend: str = AUTO) -> torch.Tensor:
+        """As the bits lead to it, which are no signs: (N, h) -> int64 (N, units)."""
+        return Gate.leaf(self, gate_input, backend)

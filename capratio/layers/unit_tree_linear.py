@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from torch.nn.functional import linear
 
-from capratio.kernels.leaf_index import leaf_index
 from capratio.kernels.unit_lookup import unit_lookup
 from capratio.layers.collapsed_unit_tree_linear import CollapsedUnitTreeLinear
 from capratio.layers.collapsing import leaf_sums
@@ -81,7 +80,7 @@ class UnitTreeLinear(GatedLayer):
     def _dense(self, x: torch.Tensor) -> torch.Tensor:
         return linear(x, self.weight[:, 0].t(), self.bias)
 
-    def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
-        shifts = torch.arange(self.depth, -1, -1, device=bits.device)
-        node = (leaf_index(bits, self.backend).unsqueeze(-1) >> shifts) + self.offsets
+    def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+        shifts = torch.arange(self.depth, -1, -1, device=x.device)
+        node = (self.gate.leaf(read, self.backend).unsqueeze(-1) >> shifts) + self.offsets
         return self._add_bias(unit_lookup(x, self.weight.flatten(0, 1), node, self.backend))

@@ -151,10 +151,11 @@ def test_sorting_is_stable_whichever_way_it_goes(keys: list[int], spread: int) -
     assert len(keys) == starts[-1]
 
 
+@pytest.mark.parametrize("tokens", [4, 60])
 @pytest.mark.parametrize("wrong", [-1, 15])
 @pytest.mark.parametrize("folder, name", [one for one in OPERATIONS if one[0] != "path_linear"])
-def test_an_index_outside_of_the_table_is_refused(folder: str, name: str, wrong: int) -> None:
-    given = arguments(name, 4, 9, 11, 3, "prefixes", torch.float64)
+def test_an_index_outside_of_the_table_is_refused(folder: str, name: str, wrong: int, tokens: int) -> None:
+    given = arguments(name, tokens, 9, 11, 3, "prefixes", torch.float64)
     for index in given:
         if isinstance(index, torch.Tensor) and index.dtype == torch.int64:
             index.view(-1)[-1] = wrong
@@ -162,6 +163,11 @@ def test_an_index_outside_of_the_table_is_refused(folder: str, name: str, wrong:
     # A table of all nodes of depth 3 has 15 rows, and a tree 8 leaves.
     with pytest.raises(InputError, match=f"the index {wrong} was given into a table of (15|8) rows"):
         run(folder, name, "cpu", given)
+
+
+def with_neighbours(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The nodes without the last row, which has no neighbour to the right."""
+    return tuple(one % 14 if isinstance(one, torch.Tensor) and one.dtype == torch.int64 else one for one in given)
 
 
 def shifted(node: torch.Tensor, nodes: int) -> node_groups.NodeGroups:
@@ -180,15 +186,26 @@ def shifted(node: torch.Tensor, nodes: int) -> node_groups.NodeGroups:
     ],
 )
 def test_a_wrong_node_is_seen(folder: str, name: str, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = arguments(name, 20, 9, 11, 3, "prefixes", torch.float64)
-    if folder == "leaf_linear":
-        # The last row has no neighbour to the right.
-        given = tuple(one % 14 if isinstance(one, torch.Tensor) and one.dtype == torch.int64 else one for one in given)
+    given = with_neighbours(arguments(name, 60, 9, 11, 3, "prefixes", torch.float64))
     assert agrees(folder, name, given)
 
     monkeypatch.setattr(module, "group_tokens", shifted)
 
     assert not agrees(folder, name, given)
+
+
+@pytest.mark.parametrize(
+    "name, kernel",
+    [("leaf_linear", "multiply_tokens"), ("leaf_linear_input_gradient", "multiply_tokens_transposed")],
+)
+def test_a_wrong_node_of_few_tokens_is_seen(name: str, kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = with_neighbours(arguments(name, 20, 9, 11, 3, "prefixes", torch.float64))
+    multiply = getattr(leaf_cpu, kernel)
+    assert agrees("leaf_linear", name, given)
+
+    monkeypatch.setattr(leaf_cpu, kernel, lambda x, weight, node, out: multiply(x, weight, node ^ 1, out))
+
+    assert not agrees("leaf_linear", name, given)
 
 
 @pytest.mark.parametrize("name", FOLDERS["leaf_linear"])

@@ -17,6 +17,7 @@ from capratio.kernels.leaf_index import leaf_index
 from capratio.kernels.leaf_linear import leaf_linear, leaf_linear_input_gradient, leaf_linear_weight_gradient
 from capratio.kernels.path_bias import path_bias, path_bias_table_gradient
 from capratio.kernels.path_linear import path_linear, path_linear_input_gradient, path_linear_weight_gradient
+from capratio.kernels.sign_leaf import sign_leaf
 from capratio.kernels.tree_route import tree_route
 from capratio.kernels.unit_lookup import unit_lookup, unit_lookup_input_gradient, unit_lookup_weight_gradient
 from capratio.layers.tree_gated_linear import TreeGatedLinear
@@ -64,6 +65,7 @@ def cases(tokens: int, depth: int, p: int, q: int, dtype: torch.dtype) -> dict[s
     table, unit_node = drawn(nodes, q, dtype=dtype, seed=7), whole(nodes, tokens, p, depth + 1)
     found: dict[str, Case] = {
         "leaf_index": (leaf_index, (values[None] > 0,)),
+        "sign_leaf": (sign_leaf, (x, whole(p, 2, depth))),
         "leaf_linear": (leaf_linear, (x, tree[:leaves], leaf)),
         "leaf_linear_input_gradient": (leaf_linear_input_gradient, (grad, tree[:leaves], leaf)),
         "leaf_linear_weight_gradient": (leaf_linear_weight_gradient, (grad, x, leaf, leaves)),
@@ -101,6 +103,7 @@ NAMES = (
     "path_linear_input_gradient[leaves]",
     "path_linear_weight_gradient[nodes]",
     "path_linear_weight_gradient[leaves]",
+    "sign_leaf",
     "tree_route",
     "tree_route[bits]",
     "unit_lookup",

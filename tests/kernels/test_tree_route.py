@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capratio.cost import op_formulas
+from capratio.errors import InputError
 from capratio.kernels.leaf_index import leaf_index
+from capratio.kernels.sign_leaf import sign_leaf
 from capratio.kernels.tree_route import tree_route
 
 BACKENDS = ("reference", "cpu")
@@ -53,12 +55,44 @@ def test_leaves_of_units_are_those_of_their_own_bits(backend: str) -> None:
     assert (2, 0) == tuple(leaf_index(bits[:, :0], backend).shape)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_leaves_of_signs_by_hand(backend: str) -> None:
+    x = torch.tensor([[0.5, -1.0, 2.0], [0.0, 3.0, -2.0]])
+
+    # Features 2, 0: bits 11 and 00. The second unit's 1, 2: bits 01 and 10.
+    assert [3, 0] == sign_leaf(x, torch.tensor([2, 0]), backend).tolist()
+    assert [[3, 1], [0, 2]] == sign_leaf(x, torch.tensor([[2, 0], [1, 2]]), backend).tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@given(tokens=st.integers(0, 30), depth=st.integers(0, 6), units=st.integers(1, 5), seed=st.integers(0, 99))
+def test_compiled_leaves_of_signs_equal_the_reference(
+    dtype: torch.dtype, tokens: int, depth: int, units: int, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(tokens, 7, generator=generator).to(dtype)
+    chosen = torch.randint(0, 7, (units, depth), generator=generator)
+
+    assert torch.equal(sign_leaf(x, chosen, "reference"), sign_leaf(x, chosen, "cpu"))
+    assert torch.equal(sign_leaf(x, chosen[0], "reference"), sign_leaf(x, chosen[0], "cpu"))
+
+
+def test_a_feature_that_the_tokens_have_not_is_refused() -> None:
+    with pytest.raises(InputError, match="the index 3 was given into a table of 3 rows"):
+        sign_leaf(torch.ones(1, 3), torch.tensor([0, 3]), "cpu")
+
+
 def test_torch_finds_schema_and_fake_kernel_consistent() -> None:
+    checks = ("test_schema", "test_faketensor")
     for tokens, depth in ((5, 2), (2, 3), (0, 2), (3, 0)):
+        chosen = torch.zeros(4, depth, dtype=torch.int64)
+        torch.library.opcheck(
+            torch.ops.capratio.sign_leaf.default, (torch.randn(tokens, 3), chosen, "auto"), test_utils=checks
+        )
         torch.library.opcheck(
             torch.ops.capratio.tree_route.default,
             (torch.randn(tokens, depth), "auto"),
-            test_utils=("test_schema", "test_faketensor"),
+            test_utils=checks,
         )
 
 

@@ -14,12 +14,7 @@ from capratio.kernels.leaf_index import leaf_index
 from capratio.kernels.path_bias import reference as path_bias_reference
 from capratio.kernels.path_linear import path_matrices
 from capratio.kernels.path_linear import reference as path_reference
-from capratio.layers import (
-    collapsed_tree_bias_linear,
-    collapsed_tree_linear,
-    collapsed_unit_tree_linear,
-    unit_tree_linear,
-)
+from capratio.layers import gate, sign_gate, unit_sign_gate
 from capratio.layers.table import build
 from capratio.layers.tree_gated_linear import TreeGatedLinear
 
@@ -118,20 +113,16 @@ def test_a_value_of_zero_gives_no_bit(spec: LayerSpec) -> None:
 def plant(spec: LayerSpec, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plant an error by one in the last bit of the node index of a layer."""
 
-    def off(bits: torch.Tensor, backend: str = "auto") -> torch.Tensor:
-        return leaf_index(bits, backend) ^ 1
-
-    if spec.form == "collapsed":
-        for module in (collapsed_tree_linear, collapsed_unit_tree_linear, collapsed_tree_bias_linear):
-            monkeypatch.setattr(module, "leaf_index", off)
-    elif spec.layer == "tree-unit":
-        monkeypatch.setattr(unit_tree_linear, "leaf_index", off)
+    if spec.form == "collapsed" or spec.layer == "tree-unit":
+        for module, name in ((gate, "leaf_index"), (sign_gate, "sign_leaf"), (unit_sign_gate, "sign_leaf")):
+            find = getattr(module, name)
+            monkeypatch.setattr(module, name, lambda *given, find=find: find(*given) ^ 1)
     elif spec.layer == "tree-bias":
         monkeypatch.setattr(path_bias_reference, "node_rows", lambda leaf, k: routing.node_rows(leaf ^ 1, k))
     elif order == "leaves":
         monkeypatch.setattr(path_matrices, "path_rows", lambda leaf, k: routing.path_rows(leaf ^ 1, k))
     else:
-        monkeypatch.setattr(path_reference, "group_by_leaf", lambda b: routing.group_by_key(off(b)))
+        monkeypatch.setattr(path_reference, "group_by_leaf", lambda b: routing.group_by_key(leaf_index(b) ^ 1))
 
 
 @pytest.mark.parametrize("tokens", [1, 7])

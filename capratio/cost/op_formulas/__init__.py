@@ -25,6 +25,7 @@ from capratio.cost.op_formulas.routing import (
     leaf_index,
     leaf_index_operations,
     node_index_operations,
+    sign_leaf,
     sort_operations,
     tree_route,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "path_linear",
     "path_linear_input_gradient",
     "path_linear_weight_gradient",
+    "sign_leaf",
     "sort_operations",
     "tree_route",
     "unit_lookup",

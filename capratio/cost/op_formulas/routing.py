@@ -44,6 +44,18 @@ def leaf_index(patterns: int, depth: int) -> OperationCost:
     )
 
 
+def sign_leaf(patterns: int, depth: int, *, itemsize: int) -> OperationCost:
+    """The cost of the leaves of signs: k compares and 2k - 1 steps for each pattern; k values and indices are read.
+
+    Args: patterns: bit patterns. depth: bits of a pattern. itemsize: bytes of a value.
+    """
+    return OperationCost(
+        routing_operations=patterns * depth + leaf_index_operations(patterns, depth),
+        read_bytes=patterns * depth * (itemsize + INDEX_BYTES),
+        written_bytes=patterns * INDEX_BYTES,
+    )
+
+
 def tree_route(tokens: int, depth: int, *, itemsize: int) -> OperationCost:
     """The cost of leaves, tokens sorted by leaf, and where each leaf's tokens begin.
 

@@ -8,9 +8,17 @@ import torch
 from capratio.kernels.compiling import array, use_torch_threads
 from capratio.kernels.crossovers import CPU_CROSSOVERS
 from capratio.kernels.huge_pages import new_table
-from capratio.kernels.leaf_linear.few_tokens import multiply, multiply_transposed
+from capratio.kernels.index_check import outside
+from capratio.kernels.leaf_linear.few_tokens import (
+    multiply,
+    multiply_tokens,
+    multiply_tokens_transposed,
+    multiply_transposed,
+    put_rows,
+)
 from capratio.kernels.leaf_linear.outer import outer_products
-from capratio.kernels.node_groups import NodeGroups, group_tokens
+from capratio.kernels.node_groups import group_tokens
+from capratio.kernels.precision import product_dtype
 
 
 def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
@@ -18,11 +26,15 @@ def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> to
 
     Raises InputError for a node that is no row of the weight; so do the gradients.
     """
+    if len(x) < CPU_CROSSOVERS.library_product_from_tokens:
+        return _multiply_few(x, weight, node, weight.shape[1], multiply_tokens)
     return _multiply(x, weight, weight.transpose(1, 2), node, multiply)
 
 
 def leaf_linear_input_gradient(grad: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
     """dx_n = weight[node_n]^T dy_n: (N, q), (R, q, p), (N,) -> (N, p)."""
+    if len(grad) < CPU_CROSSOVERS.library_product_from_tokens:
+        return _multiply_few(grad, weight, node, weight.shape[2], multiply_tokens_transposed)
     return _multiply(grad, weight, weight, node, multiply_transposed)
 
 
@@ -41,6 +53,20 @@ def leaf_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch
     return total
 
 
+def _multiply_few(
+    rows: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, width: int, kernel: Callable[..., int]
+) -> torch.Tensor:
+    """The kernel's products (N, width) of so few tokens that one compiled call, sorting included, is all."""
+    wide = product_dtype(rows)
+    inputs = rows if rows.dtype == wide else rows.to(wide)
+    out = inputs.new_empty(len(rows), width)
+    use_torch_threads()
+    wrong = kernel(array(inputs), array(weight), array(node), array(out))
+    if wrong >= 0:
+        raise outside(int(node[wrong]), len(weight))
+    return out if rows.dtype == wide else out.to(rows.dtype)
+
+
 def _multiply(
     rows: torch.Tensor, weight: torch.Tensor, matrices: torch.Tensor, node: torch.Tensor, kernel: Callable[..., None]
 ) -> torch.Tensor:
@@ -49,16 +75,12 @@ def _multiply(
     inputs = groups.gather(rows)
     out = inputs.new_empty(len(rows), matrices.shape[2])
     few, many = groups.split(CPU_CROSSOVERS.library_product_from_tokens)
+    use_torch_threads()
     if len(few.keys):
-        use_torch_threads()
         kernel(array(inputs), array(weight), *few, array(out))
     if len(many.keys):
-        _multiply_many(inputs, matrices, many, out)
+        products = torch.empty_like(out)
+        for row, begin, end in zip(many.keys.tolist(), many.begins.tolist(), many.ends.tolist(), strict=True):
+            torch.mm(inputs[begin:end], matrices[row].to(inputs.dtype), out=products[begin:end])
+        put_rows(array(products), many.order, many.begins, many.ends, array(out))
     return out.to(rows.dtype)
-
-
-def _multiply_many(inputs: torch.Tensor, matrices: torch.Tensor, groups: NodeGroups, out: torch.Tensor) -> None:
-    order = torch.from_numpy(groups.order)
-    for row, begin, end in zip(groups.keys.tolist(), groups.begins.tolist(), groups.ends.tolist(), strict=True):
-        product = torch.mm(inputs[begin:end], matrices[row].to(inputs.dtype))
-        out.index_copy_(0, order[begin:end], product)

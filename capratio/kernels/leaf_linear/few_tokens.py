@@ -9,10 +9,51 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from capratio.kernels.compiling import compile_parallel
+from capratio.kernels.compiling import compile_kernel, compile_parallel
+from capratio.kernels.index_check import first_outside
+from capratio.kernels.sorting import sort_by_key
 from capratio.kernels.tile_products import BLOCK_ROWS, COLUMNS, QUADS, add_columns, multiply_rows
 from capratio.kernels.tiles import ROWS, add_rows
 from capratio.kernels.widening import widening_buffer
+
+
+@compile_kernel
+def multiply_tokens(x: Any, weight: Any, node: Any, out: Any) -> int:
+    """out[n] = weight[node[n]] x[n]: tokens in any order, few enough that sorting them here takes the least time.
+
+    Returns -1, or where a node is that is no row of the weight; then nothing is written.
+    """
+    place: int = first_outside(node, weight.shape[0])
+    if place < 0:
+        order, keys, starts = sort_by_key(node, weight.shape[0])
+        multiply(_gather(x, order), weight, order, keys, starts[:-1], starts[1:], out)
+    return place
+
+
+@compile_kernel
+def multiply_tokens_transposed(grad: Any, weight: Any, node: Any, out: Any) -> int:
+    """out[n] = weight[node[n]]^T grad[n], and what it returns, as ``multiply_tokens``."""
+    place: int = first_outside(node, weight.shape[0])
+    if place < 0:
+        order, keys, starts = sort_by_key(node, weight.shape[0])
+        multiply_transposed(_gather(grad, order), weight, order, keys, starts[:-1], starts[1:], out)
+    return place
+
+
+@compile_kernel
+def _gather(rows: Any, order: Any) -> Any:
+    gathered = np.empty_like(rows)
+    for s in range(order.shape[0]):
+        gathered[s] = rows[order[s]]
+    return gathered
+
+
+@compile_parallel
+def put_rows(rows: Any, order: Any, begins: Any, ends: Any, out: Any) -> None:
+    """out[order[s]] = rows[s] for the places s of every group, begins[g]..ends[g]."""
+    for group in prange(begins.shape[0]):
+        for s in range(begins[group], ends[group]):
+            out[order[s]] = rows[s]
 
 
 @compile_parallel
