@@ -5,6 +5,7 @@ from torch.nn.functional import embedding, linear
 
 from capratio.layers.gated_layer import GatedLayer
 from capratio.layers.initialization import draw_linear, new_table
+from capratio.layers.input_check import as_autocast
 
 
 class CollapsedTreeBiasLinear(GatedLayer):
@@ -43,7 +44,7 @@ class CollapsedTreeBiasLinear(GatedLayer):
 
     def _dense(self, x: torch.Tensor) -> torch.Tensor:
         leaf = torch.zeros(x.shape[:-1], dtype=torch.int64, device=x.device)
-        return linear(x, self.weight, self.bias) + embedding(leaf, self.table)
+        return as_autocast(linear(x, self.weight, self.bias) + embedding(leaf, self.table))
 
     def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
         # One row a token needs no operation of its own: an embedding gathers it, and its gradient adds in a fixed

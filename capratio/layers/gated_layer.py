@@ -83,7 +83,7 @@ class GatedLayer(nn.Module, ABC):
 
     @abstractmethod
     def _dense(self, x: torch.Tensor) -> torch.Tensor:
-        """The outputs at depth 0, (..., p) -> (..., q), by nn.Linear's own function."""
+        """The outputs at depth 0, (..., p) -> (..., q), by nn.Linear's own function; autocast as it is."""
 
     @abstractmethod
     def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
@@ -149,9 +149,7 @@ class GatedLayer(nn.Module, ABC):
         """The outputs, (..., p) -> (..., q); in autocast's dtype under autocast. Args and raises: as ``bits``."""
         self._check(x, gate_input)
         if self.depth == 0:
-            out = self._dense(x)
-            # What is added to the dense product in the table's dtype is not autocast by torch.
-            return out.to(torch.get_autocast_dtype(x.device.type)) if under_autocast(x) else out
+            return self._dense(x)
         if under_autocast(x) and self.weight.dtype != torch.float64:
             return self._under_autocast(x, gate_input)
         read = x if gate_input is None else gate_input

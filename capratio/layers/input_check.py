@@ -11,6 +11,11 @@ def under_autocast(x: torch.Tensor) -> bool:
     return x.dtype != torch.float64 and torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
+def as_autocast(out: torch.Tensor) -> torch.Tensor:
+    """A sum of a product and a table's rows, which torch does not autocast, in autocast's dtype where that is on."""
+    return out.to(torch.get_autocast_dtype(out.device.type)) if under_autocast(out) else out
+
+
 def check_input(x: torch.Tensor, in_features: int, dtype: torch.dtype) -> None:
     """Raise InputError where the last dimension of x is not in_features, or its dtype is not the layer's.
 

@@ -8,6 +8,7 @@ from capratio.layers.collapsed_tree_bias_linear import CollapsedTreeBiasLinear
 from capratio.layers.collapsing import leaf_sums
 from capratio.layers.gated_layer import GatedLayer
 from capratio.layers.initialization import draw_linear, draw_path, new_table
+from capratio.layers.input_check import as_autocast
 
 
 class TreeBiasLinear(GatedLayer):
@@ -58,7 +59,7 @@ class TreeBiasLinear(GatedLayer):
         out = linear(x, self.weight, self.bias)
         rows = out.reshape(-1, self.out_features)
         leaf = torch.zeros(rows.shape[0], dtype=torch.int64, device=x.device)
-        return path_bias(rows, self.table, leaf, 0).view(out.shape)
+        return as_autocast(path_bias(rows, self.table, leaf, 0).view(out.shape))
 
     def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
         base, leaf = linear(x, self.weight, self.bias), self.gate.leaf(read, self.backend)
