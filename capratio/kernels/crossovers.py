@@ -10,10 +10,12 @@ class CpuCrossovers:
     """Of the CPU kernels.
 
     machine: where they were measured. library_product_from_tokens: a group of so many tokens goes to the library.
+    library_bag_up_to_bytes: a bag over so many bytes of a table goes to the library.
     """
 
     machine: str
     library_product_from_tokens: int
+    library_bag_up_to_bytes: int
 
 
 _MEASURED = tomllib.loads(Path(__file__).with_name("crossovers.toml").read_text(encoding="utf-8"))

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from capratio.cost.spec import ORDERS
@@ -18,6 +19,7 @@ from capratio.kernels.leaf_linear import cpu as leaf_cpu
 from capratio.kernels.leaf_linear import outer
 from capratio.kernels.path_linear import cpu as path_cpu
 from capratio.kernels.sorting import sort_by_key
+from capratio.kernels.unit_lookup import cpu as unit_cpu
 
 FOLDERS = {
     "leaf_linear": ("leaf_linear", "leaf_linear_input_gradient", "leaf_linear_weight_gradient"),
@@ -228,3 +230,18 @@ def test_groups_go_to_the_library_from_the_crossover_on(name: str, monkeypatch: 
     run("leaf_linear", name, "cpu", given)
 
     assert 7 == len(products)
+
+
+@given(tokens=st.integers(0, 20), p=st.integers(1, 20), q=st.integers(1, 37), depth=st.integers(0, 6))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_bags_over_a_large_table_are_summed_by_the_compiled_kernel(
+    tokens: int, p: int, q: int, depth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up = arguments("unit_lookup", tokens, p, q, depth, "prefixes", torch.float32)
+    crossovers = replace(unit_cpu.CPU_CROSSOVERS, library_bag_up_to_bytes=-1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unit_cpu, "CPU_CROSSOVERS", crossovers)
+        patched.delattr(unit_cpu, "embedding_bag")
+
+        assert agrees("unit_lookup", "unit_lookup", looked_up)
