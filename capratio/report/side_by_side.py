@@ -82,6 +82,12 @@ def asked_backend(case: str) -> str:
     return case.split("/")[-2]
 
 
+def tokens_a_leaf(record: "Record") -> float | None:
+    """Tokens over the leaves that they visit; each unit with bits of its own brings its token to a leaf."""
+    levels = record.exact.visited_levels if record.exact else None
+    return record.point.tokens * levels[0] / levels[-1] if levels and levels[-1] else None
+
+
 def compare(records: "Iterable[Record]") -> list[ComparedPoint]:
     """Every point that was asked of several backends, without those where ours has no time.
 
@@ -124,7 +130,6 @@ def _compared(ours: str, backends: "Mapping[str, Sequence[Record]]") -> Compared
     fastest = min((name for name in latency_s if name != ours), key=lambda name: latency_s[name], default=None)
     first = next(record for record in backends[ours] if record.measured)
     limits_s = [record.limit.limit_s for record in backends[ours] if record.measured and record.limit]
-    levels = first.exact.visited_levels if first.exact else None
     paired = [] if fastest is None else [times[ours][at] / t for at, t in times[fastest].items() if at in times[ours]]
     return ComparedPoint(
         series=series_name(first.point.layer, first.point.form),
@@ -134,8 +139,7 @@ def _compared(ours: str, backends: "Mapping[str, Sequence[Record]]") -> Compared
         depth=first.point.depth,
         tokens=first.point.tokens,
         ours=ours,
-        # Each unit with bits of its own brings its token to a leaf.
-        tokens_a_leaf=first.point.tokens * levels[0] / levels[-1] if levels and levels[-1] else None,
+        tokens_a_leaf=tokens_a_leaf(first),
         limit_s=statistics.median(limits_s) if limits_s else None,
         latency_s=latency_s,
         times_limit={name: statistics.median(share) for name, share in shares.items()},

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from capratio.report.goal_answers import answer_goals
+from capratio.report.goal_table import GoalRow, goal_rows
+from capratio.report.goals import read_goals
 from capratio.report.palette import backend_looks
 from capratio.report.quantities import NOTHING, measured, number, quantity
 from capratio.report.side_by_side import (
@@ -59,8 +62,9 @@ WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class SideBySide:
-    """The section: which peers are missing, the summary, the points, and layers beside simpler ones."""
+    """The section: which peers are missing, the goals, the summary, the points, and layers beside simpler ones."""
 
+    goals: Sequence[GoalRow]
     points: Sequence[ComparedPoint]
     missing: Sequence[str]
     summary: Sequence[Sequence[str]]
@@ -79,6 +83,7 @@ def side_by_side_section(records: "Iterable[Record]") -> SideBySide | None:
     backends = list(backend_looks(list({name for point in points for name in point.latency_s} - {"auto"})))
     shown = points[:MOST_ROWS]
     return SideBySide(
+        goal_rows(answer_goals(read_goals(), kept)),
         points,
         missing_peers(kept),
         [_summary_cells(summary) for summary in summarise_calls(points)],
