@@ -12,16 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capratio.records.summary import (
-    DRAWS,
-    LEVEL,
-    bootstrap_interval_of_differences,
-    bootstrap_interval_s,
-    widening,
-)
+from capratio.records.summary import DRAWS, LEVEL, widening
 from capratio.report.goal_points import GoalPoint, RunCases, covered
 from capratio.report.goals import Goal
-from capratio.report.side_by_side import Ratio
+from capratio.report.side_by_side import Estimate, over_processes
 
 if TYPE_CHECKING:
     from capratio.records.record import Record
@@ -40,8 +34,8 @@ class GoalAnswer:
     goal: Goal
     points: int
     without_time: int
-    ratio: Ratio | None = None
-    excess_s: Ratio | None = None
+    ratio: Estimate | None = None
+    excess_s: Estimate | None = None
     case: str | None = None
     beyond: float | None = None
     missed_points: int = 0
@@ -60,7 +54,7 @@ def answer_goals(goals: Sequence[Goal], records: "Iterable[Record]") -> list[Goa
     return [_answer(goal, run) for goal in goals]
 
 
-def geometric_mean(points: Sequence[GoalPoint]) -> Ratio:
+def geometric_mean(points: Sequence[GoalPoint]) -> Estimate:
     """The geometric mean over points of the medians over processes, with its 95 % interval.
 
     Processes are drawn with replacement, the same ones for all points, since the processes of one round lie close in
@@ -74,13 +68,13 @@ def geometric_mean(points: Sequence[GoalPoint]) -> Ratio:
             logs[row, processes.index(process)] = math.log(ours_s / other_s)
     mean = float(medians.mean())
     if len(processes) == 1:
-        return Ratio(math.exp(mean), math.exp(mean), math.exp(mean))
+        return Estimate(math.exp(mean), math.exp(mean), math.exp(mean))
     seed = zlib.crc32("".join(point.case for point in points).encode())
     drawn = np.random.default_rng(seed).integers(len(processes), size=(DRAWS, len(processes)))
     means = np.median(logs[:, drawn], axis=2).mean(axis=0)
     ends = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     low, high = mean + widening(len(processes)) * (ends - mean)
-    return Ratio(math.exp(mean), math.exp(low), math.exp(high))
+    return Estimate(math.exp(mean), math.exp(low), math.exp(high))
 
 
 def _answer(goal: Goal, run: RunCases) -> GoalAnswer:
@@ -96,8 +90,8 @@ def _answer(goal: Goal, run: RunCases) -> GoalAnswer:
         return replace(answer, ratio=mean, beyond=mean.value / goal.ratio_at_most - 1)
     return replace(
         answer,
-        ratio=None if goal.ratio_at_most is None else _seen(_ratios(worst), worst.case),
-        excess_s=None if goal.excess_at_most_s is None else _seen(_excesses_s(worst), worst.case),
+        ratio=None if goal.ratio_at_most is None else over_processes(_ratios(worst), worst.case),
+        excess_s=None if goal.excess_at_most_s is None else over_processes(_excesses_s(worst), worst.case),
         beyond=_beyond(goal, worst),
         missed_points=sum(_beyond(goal, point) > 0 for point in points),
     )
@@ -119,9 +113,3 @@ def _ratios(point: GoalPoint) -> list[float]:
 
 def _excesses_s(point: GoalPoint) -> list[float]:
     return [ours_s - other_s for ours_s, other_s in point.times_s.values()]
-
-
-def _seen(values: list[float], case: str) -> Ratio:
-    # What a tree bias takes beyond a dense layer, and an excess, may be negative.
-    interval = bootstrap_interval_s if min(values) > 0 else bootstrap_interval_of_differences
-    return Ratio(statistics.median(values), *interval(values, zlib.crc32(case.encode())))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from capratio.report.goal_answers import GoalAnswer
 from capratio.report.goals import Goal
 from capratio.report.quantities import NOTHING, measured, number, quantity
-from capratio.report.side_by_side import Ratio
+from capratio.report.side_by_side import Estimate
 
 HEADINGS = ("goal", "to reach", "points", "seen, with 95 % interval", "worst point", "answer")
 WORDS = (
@@ -67,5 +67,5 @@ def _verdict(answer: GoalAnswer) -> str:
     )
 
 
-def _interval(ratio: Ratio, unit: str = "") -> str:
-    return measured(ratio.value, ratio.low, ratio.high, unit)
+def _interval(estimate: Estimate, unit: str = "") -> str:
+    return measured(estimate.value, estimate.low, estimate.high, unit)

@@ -8,6 +8,8 @@ from capratio.report.goal_table import WORDS as GOAL_WORDS
 from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.method import METHOD
 from capratio.report.side_by_side_tables import (
+    GRADIENT_HEADINGS,
+    GRADIENT_WORDS,
     PAIR_HEADINGS,
     PAIR_WORDS,
     SUMMARY_HEADINGS,
@@ -81,6 +83,7 @@ def _side_by_side(run: "Run") -> list[str]:
         *(f"**Missed: {_text(goal.cells[0])}.** {_text(goal.missed)}" for goal in section.goals if goal.missed),
         WORDS,
         _table(SUMMARY_HEADINGS, section.summary),
+        *([GRADIENT_WORDS, _table(GRADIENT_HEADINGS, section.gradients)] if section.gradients else []),
         section.caption,
         _table(section.headings, section.rows),
         *([PAIR_WORDS, _table(PAIR_HEADINGS, section.pairs)] if section.pairs else []),

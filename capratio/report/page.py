@@ -26,6 +26,8 @@ from capratio.report.markdown import markdown_page
 from capratio.report.method import METHOD
 from capratio.report.palette import TONES
 from capratio.report.side_by_side_tables import (
+    GRADIENT_HEADINGS,
+    GRADIENT_WORDS,
     PAIR_HEADINGS,
     PAIR_WORDS,
     SUMMARY_HEADINGS,
@@ -123,6 +125,8 @@ def render_page(
         goal_headings=GOAL_HEADINGS,
         beside_words=WORDS,
         beside_headings=SUMMARY_HEADINGS,
+        gradient_words=GRADIENT_WORDS,
+        gradient_headings=GRADIENT_HEADINGS,
         pair_words=PAIR_WORDS,
         pair_headings=PAIR_HEADINGS,
         beside_figure=None if beside is None else _beside_figure(beside.points),

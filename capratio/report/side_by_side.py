@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from capratio.records.summary import bootstrap_interval_s
+from capratio.records.summary import bootstrap_interval_of_differences, bootstrap_interval_s
 from capratio.report.palette import series_name
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ CLEARLY_RATIO, CLEARLY_S = 1.05, 15e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
+class Estimate:
     """A median over processes with its 95 % interval."""
 
     value: float
@@ -54,8 +54,8 @@ class ComparedPoint:
     limit_s: float | None
     latency_s: Mapping[str, float]
     times_limit: Mapping[str, float]
-    over_limit: Ratio | None
-    over_fastest: Ratio | None
+    over_limit: Estimate | None
+    over_fastest: Estimate | None
     fastest: str | None
 
     @property
@@ -75,6 +75,15 @@ class ComparedPoint:
             return False
         excess_s = self.latency_s[self.ours] - self.latency_s[self.fastest]
         return self.over_fastest.value > CLEARLY_RATIO and excess_s > CLEARLY_S
+
+
+def over_processes(values: Sequence[float], name: str) -> Estimate:
+    """What processes say together; ``name`` seeds the draws, so that a thing has one interval wherever it is shown.
+
+    values: one a process, at least one: ratios, or differences, which may be negative.
+    """
+    interval = bootstrap_interval_s if min(values) > 0 else bootstrap_interval_of_differences
+    return Estimate(statistics.median(values), *interval(list(values), zlib.crc32(name.encode())))
 
 
 def asked_backend(case: str) -> str:
@@ -143,8 +152,8 @@ def _compared(ours: str, backends: "Mapping[str, Sequence[Record]]") -> Compared
         limit_s=statistics.median(limits_s) if limits_s else None,
         latency_s=latency_s,
         times_limit={name: statistics.median(share) for name, share in shares.items()},
-        over_limit=_ratio(shares.get(ours, []), first.case),
-        over_fastest=_ratio(paired, first.case),
+        over_limit=over_processes(shares[ours], first.case) if ours in shares else None,
+        over_fastest=over_processes(paired, first.case) if paired else None,
         fastest=fastest,
     )
 
@@ -162,12 +171,6 @@ def _times(records: "Sequence[Record]") -> dict[int, float]:
 
 def _over_limit(records: "Sequence[Record]") -> list[float]:
     return [record.timing.latency_s / record.limit.limit_s for record in records if record.timing and record.limit]
-
-
-def _ratio(values: list[float], case: str) -> Ratio | None:
-    if not values:
-        return None
-    return Ratio(statistics.median(values), *bootstrap_interval_s(values, zlib.crc32(case.encode())))
 
 
 def _call(point: "Point") -> str:

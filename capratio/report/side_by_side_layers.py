@@ -5,15 +5,13 @@ the collapsed form reads one; a tree bias adds rows to a dense layer's output.
 """
 
 import statistics
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from capratio.cost.dtypes import ITEM_BYTES
-from capratio.records.summary import bootstrap_interval_s
 from capratio.report.palette import series_name
-from capratio.report.side_by_side import Ratio, asked_backend
+from capratio.report.side_by_side import Estimate, asked_backend, over_processes
 
 if TYPE_CHECKING:
     from capratio.records.record import Exact, Point, Record
@@ -34,7 +32,7 @@ class LayerPair:
     point: str
     latency_s: float
     other_s: float
-    ratio: Ratio
+    ratio: Estimate
     bytes_ratio: float | None
     overhead_over_limit: float | None
 
@@ -120,7 +118,7 @@ def _pair(name: str, own: "Mapping[int, Record]", other: "Mapping[int, Record]")
         point=f"p{point.in_features}-q{point.out_features}-k{point.depth}/n{point.tokens} {point.pass_} {point.cache}",
         latency_s=statistics.median(times),
         other_s=statistics.median(others),
-        ratio=Ratio(statistics.median(ratios), *bootstrap_interval_s(ratios, zlib.crc32(first.case.encode()))),
+        ratio=over_processes(ratios, first.case),
         bytes_ratio=bytes_ratio(exact, simpler),
         overhead_over_limit=None if limit_s is None else statistics.median(overheads) / limit_s,
     )

@@ -9,6 +9,7 @@ import torch
 
 from capratio.cost import executed_flop
 from capratio.cost.flop import Flop
+from capratio.cost.spec import PASSES
 from capratio.inputs.table import make_input
 from capratio.layers.gated_layer import GatedLayer
 from capratio.measure.eviction import CacheEvictor
@@ -48,7 +49,7 @@ def measured(*points: Point) -> list[Record]:
     return [decode(event["record"]) for event in said if "record" in event]
 
 
-@pytest.mark.parametrize("pass_", ["forward", "decode", "train"])
+@pytest.mark.parametrize("pass_", PASSES)
 @pytest.mark.parametrize(("layer", "form"), [("dense", "path"), *FORMS])
 def test_every_layer_and_pass_is_measured(layer: str, form: str, pass_: str) -> None:
     depth, tokens = (0 if layer == "dense" else 3), (1 if pass_ == "decode" else 6)
@@ -60,7 +61,7 @@ def test_every_layer_and_pass_is_measured(layer: str, form: str, pass_: str) -> 
     assert record.exact.flop == record.exact.promised_flop
 
 
-@pytest.mark.parametrize("pass_", ["forward", "decode", "train"])
+@pytest.mark.parametrize("pass_", PASSES)
 @pytest.mark.parametrize(("layer", "form"), FORMS)
 def test_a_node_off_by_one_has_no_time(layer: str, form: str, pass_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right = GatedLayer.state_dict
@@ -80,6 +81,21 @@ def test_a_node_off_by_one_has_no_time(layer: str, form: str, pass_: str, monkey
     assert "wrong" == record.status
     assert record.timing is None
     assert "float64 reference" in (record.reason or "")
+
+
+@pytest.mark.parametrize(("pass_", "recorded"), [("forward", False), ("forward-grad", True)])
+@pytest.mark.parametrize(("layer", "form"), [("dense", "path"), *FORMS])
+def test_autograd_records_the_timed_call_where_the_case_says_so(
+    layer: str, form: str, pass_: str, recorded: bool
+) -> None:
+    point = replace(POINT, layer=layer, form=form, depth=0 if layer == "dense" else 3, pass_=pass_)
+    built = build_layer(point, seed=0)
+    trial = prepare_trial(built, Case(point, "suite", "group", 1, sampling=QUICK), seed=0)
+
+    out = trial.call(trial.prepare(0))
+
+    assert recorded == (out.grad_fn is not None)
+    assert all(parameter.grad is None for parameter in built.parameters())
 
 
 def test_one_flop_more_than_promised_has_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
