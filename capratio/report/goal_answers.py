@@ -15,7 +15,7 @@ import numpy as np
 from capratio.records.summary import DRAWS, LEVEL, widening
 from capratio.report.goal_points import GoalPoint, RunCases, covered
 from capratio.report.goals import Goal
-from capratio.report.side_by_side import Estimate, over_processes
+from capratio.report.side_by_side import Estimate, difference_over_processes, ratio_over_processes
 
 if TYPE_CHECKING:
     from capratio.records.record import Record
@@ -88,10 +88,12 @@ def _answer(goal: Goal, run: RunCases) -> GoalAnswer:
         assert goal.ratio_at_most is not None
         mean = geometric_mean(points)
         return replace(answer, ratio=mean, beyond=mean.value / goal.ratio_at_most - 1)
+    # What a tree bias takes beyond a dense layer may be negative.
+    together = difference_over_processes if goal.against == "own-bytes" else ratio_over_processes
     return replace(
         answer,
-        ratio=None if goal.ratio_at_most is None else over_processes(_ratios(worst), worst.case),
-        excess_s=None if goal.excess_at_most_s is None else over_processes(_excesses_s(worst), worst.case),
+        ratio=None if goal.ratio_at_most is None else together(_ratios(worst), worst.case),
+        excess_s=None if goal.excess_at_most_s is None else difference_over_processes(_excesses_s(worst), worst.case),
         beyond=_beyond(goal, worst),
         missed_points=sum(_beyond(goal, point) > 0 for point in points),
     )

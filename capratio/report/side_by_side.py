@@ -77,13 +77,18 @@ class ComparedPoint:
         return self.over_fastest.value > CLEARLY_RATIO and excess_s > CLEARLY_S
 
 
-def over_processes(values: Sequence[float], name: str) -> Estimate:
+def ratio_over_processes(ratios: Sequence[float], name: str) -> Estimate:
     """What processes say together; ``name`` seeds the draws, so that a thing has one interval wherever it is shown.
 
-    values: one a process, at least one: ratios, or differences, which may be negative.
+    ratios: one a process, at least one.
     """
-    interval = bootstrap_interval_s if min(values) > 0 else bootstrap_interval_of_differences
-    return Estimate(statistics.median(values), *interval(list(values), zlib.crc32(name.encode())))
+    return Estimate(statistics.median(ratios), *bootstrap_interval_s(list(ratios), zlib.crc32(name.encode())))
+
+
+def difference_over_processes(differences: Sequence[float], name: str) -> Estimate:
+    """``ratio_over_processes`` of what may be zero or negative."""
+    interval = bootstrap_interval_of_differences(list(differences), zlib.crc32(name.encode()))
+    return Estimate(statistics.median(differences), *interval)
 
 
 def asked_backend(case: str) -> str:
@@ -152,8 +157,8 @@ def _compared(ours: str, backends: "Mapping[str, Sequence[Record]]") -> Compared
         limit_s=statistics.median(limits_s) if limits_s else None,
         latency_s=latency_s,
         times_limit={name: statistics.median(share) for name, share in shares.items()},
-        over_limit=over_processes(shares[ours], first.case) if ours in shares else None,
-        over_fastest=over_processes(paired, first.case) if paired else None,
+        over_limit=ratio_over_processes(shares[ours], first.case) if ours in shares else None,
+        over_fastest=ratio_over_processes(paired, first.case) if paired else None,
         fastest=fastest,
     )
 

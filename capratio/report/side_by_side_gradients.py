@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from capratio.report.palette import series_name
-from capratio.report.side_by_side import Estimate, asked_backend, over_processes
+from capratio.report.side_by_side import Estimate, asked_backend, difference_over_processes
 
 if TYPE_CHECKING:
     from capratio.records.record import Record
@@ -59,7 +59,7 @@ def _overhead(series: str, backend: str, cases: Mapping[str, Mapping[int, tuple[
         backend=backend,
         points=len(cases),
         inferred_s=statistics.median(statistics.median(two for _, two in both.values()) for both in cases.values()),
-        overhead_s=over_processes(of_process, f"{series} {backend}"),
-        largest_s=over_processes(list(added_s[worst].values()), worst),
+        overhead_s=difference_over_processes(of_process, f"{series} {backend}"),
+        largest_s=difference_over_processes(list(added_s[worst].values()), worst),
         case=worst,
     )

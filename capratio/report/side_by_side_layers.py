@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from capratio.cost.dtypes import ITEM_BYTES
 from capratio.report.palette import series_name
-from capratio.report.side_by_side import Estimate, asked_backend, over_processes
+from capratio.report.side_by_side import Estimate, asked_backend, ratio_over_processes
 
 if TYPE_CHECKING:
     from capratio.records.record import Exact, Point, Record
@@ -118,7 +118,7 @@ def _pair(name: str, own: "Mapping[int, Record]", other: "Mapping[int, Record]")
         point=f"p{point.in_features}-q{point.out_features}-k{point.depth}/n{point.tokens} {point.pass_} {point.cache}",
         latency_s=statistics.median(times),
         other_s=statistics.median(others),
-        ratio=over_processes(ratios, first.case),
+        ratio=ratio_over_processes(ratios, first.case),
         bytes_ratio=bytes_ratio(exact, simpler),
         overhead_over_limit=None if limit_s is None else statistics.median(overheads) / limit_s,
     )
