@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from capratio.records.record import Limit, Record, Timing
-from capratio.report import goal_points
+from capratio.report import goal_points, side_by_side_tables
 from capratio.report.goal_answers import GoalAnswer, answer_goals
 from capratio.report.goal_points import RunCases
 from capratio.report.goal_table import goal_rows
 from capratio.report.goals import Goal
+from capratio.report.page import write_report
 
 Maker = Callable[..., Record]
 Make = Callable[..., list[Record]]
@@ -264,6 +266,26 @@ def test_a_miss_is_explained_and_a_goal_that_is_met_needs_none(make: Make) -> No
     assert ("broken", "Tiles of 8 rows were tried.") == (missed.tone, missed.missed)
     assert ("worst", "worst ≤ 1.6", "1") == tuple(missed.cells[:3])
     assert ("2.40\u00a0[2.40,\u00a02.40]", "✗ missed by 50%, by 1 of 1 points") == (missed.cells[3], missed.cells[5])
+
+
+@pytest.mark.parametrize("name", ["index_html", "markdown"])
+def test_the_page_has_the_explanation_beside_the_goal_that_is_missed(
+    make: Make,
+    run_writer: Callable[[Path, list[Record]], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    goals = [replace(GOALS["worst"], missed="Small tiles were tried."), replace(GOALS["peers"], missed="Never said.")]
+    monkeypatch.setattr(side_by_side_tables, "read_goals", lambda: goals)
+    records = make(480.0) + make(900.0, backend="reference")
+
+    files = write_report(run_writer(tmp_path / "run", records), tmp_path / "report", "capratio report run")
+
+    page = getattr(files, name).read_text(encoding="utf-8")
+    assert "missed by 50%, by 1 of 1 points" in page
+    assert "Small tiles were tried." in page
+    assert "Never said." not in page
 
 
 def slowest(self: RunCases, case: str, backends: tuple[str, ...]) -> str | None:

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from capratio.records.record import Record, Timing
 from capratio.report import side_by_side_gradients
+from capratio.report.page import write_report
 from capratio.report.side_by_side_gradients import gradient_overheads
+from capratio.report.side_by_side_tables import GRADIENT_WORDS
 
 Maker = Callable[..., Record]
 Make = Callable[..., list[Record]]
@@ -67,6 +70,20 @@ def test_each_backend_has_a_row_and_recording_may_add_nothing(make: Make) -> Non
 
 def test_a_point_that_was_called_one_way_has_no_part(make: Make) -> None:
     assert [] == gradient_overheads(make("forward", 100.0) + make("forward-grad", 99.0, tokens=16))
+
+
+@pytest.mark.parametrize("name", ["index_html", "markdown"])
+def test_a_page_has_a_row_for_each_backend_that_recorded(
+    make: Make, run_writer: Callable[[Path, list[Record]], Path], tmp_path: Path, name: str
+) -> None:
+    records = make("forward", 100.0) + make("forward-grad", 150.0) + make("forward", 400.0, backend="reference")
+
+    files = write_report(run_writer(tmp_path / "run", records), tmp_path / "report", "capratio report run")
+
+    page = getattr(files, name).read_text(encoding="utf-8")
+    assert GRADIENT_WORDS in page
+    assert "tree-shared, collapsed: auto" in page
+    assert "tree-shared, collapsed: reference" not in page
 
 
 def test_held_against_another_point_the_overhead_is_seen_to_be_wrong(
