@@ -35,11 +35,15 @@ def count(spec: LayerSpec, tokens: int, pass_: str, order: str, seed: int = 0) -
     def train() -> None:
         layer(x.requires_grad_()).backward(torch.ones(tokens, spec.out_features))
 
+    def record() -> object:
+        return layer(x.requires_grad_())
+
     def infer() -> object:
         with torch.inference_mode():
             return layer(x)
 
-    counted = count_operations(train if pass_ == "train" else infer, strict=True)
+    calls = {"train": train, "forward-grad": record}
+    counted = count_operations(calls.get(pass_, infer), strict=True)
     promised = OperationCost(
         executed_flop(spec, visited, pass_, order if has_orders(spec) else None),
         executed_routing(spec, tokens, pass_),

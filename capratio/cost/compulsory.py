@@ -9,7 +9,7 @@ from capratio.errors import InputError
 def compulsory_bytes(spec: LayerSpec, visited: VisitedNodes, pass_: str, itemsize: int) -> int:
     """Bytes that must cross the memory interface once, however the layer is implemented.
 
-    forward, decode: (N p + touched parameters + N q) s, and the gate's index buffer. train: the same, the output's
+    All but train: (N p + touched parameters + N q) s, and the gate's index buffer. train: the same, the output's
     gradient read (N q s), the input's gradient written (N p s), and the dense gradients of weights and bias written,
     all of their elements (touched or not) s. Temporaries could stay in a cache and bits in registers, so they are not
     counted.

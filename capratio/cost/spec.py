@@ -15,7 +15,7 @@ GATES_OF = {
     "tree-bias": ("signs", "hyperplanes"),
 }
 ORDERS = ("leaves", "prefixes", "nodes")
-PASSES = ("forward", "decode", "train")
+PASSES = ("forward", "forward-grad", "decode", "train")
 
 # Node indices are int64, and the last node of a path table is 2^(k+1) - 2.
 MAX_DEPTH = 62

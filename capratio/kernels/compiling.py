@@ -16,6 +16,7 @@ import torch
 from numba.core import config as numba_config
 from numba.core import event
 
+from capratio.kernels.compile_clock import COMPILE_CLOCK
 from capratio.threading_layer import missing_layer
 
 # Sums may be reordered and multiply-adds fused, which vectorises them; NaN and infinity keep their meaning.
@@ -104,7 +105,9 @@ class CompileNote(event.Listener):
         thread = get_ident()
         self._nested[thread] -= 1
         if self._nested[thread] == 0:
-            self.seconds += perf_counter() - self._began.pop(thread)
+            spent_s = perf_counter() - self._began.pop(thread)
+            self.seconds += spent_s
+            COMPILE_CLOCK.add(spent_s)
 
     def say_seconds(self) -> None:
         """Say how long compiling took."""

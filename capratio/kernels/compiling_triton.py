@@ -7,9 +7,25 @@ import torch
 import triton
 import triton.language as tl
 
+from capratio.kernels.compile_clock import COMPILE_CLOCK
+
 # A compiled kernel is called as kernel[grid](...), which no type of Python's describes.
 Decorator = Callable[[Callable[..., Any]], Any]
 compile_kernel: Decorator = triton.jit
+
+# Whoever listens already is told as before.
+_LISTENER = triton.knobs.compilation.listener
+
+
+def _count_compiling(*, times: Any, cache_hit: bool, **kernel: Any) -> None:
+    if not cache_hit:
+        # Triton counts in microseconds.
+        COMPILE_CLOCK.add(times.total * 1e-6)
+    if _LISTENER is not None:
+        _LISTENER(times=times, cache_hit=cache_hit, **kernel)
+
+
+triton.knobs.compilation.listener = _count_compiling
 
 _INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
 

@@ -14,8 +14,8 @@ class Point:
 
     layer: an id, or ``package.module:Class`` of a user's layer. form, order, gate: as in ``capratio.cost``;
     ``order`` is the order that ran. options: other options of the layer. in_features, out_features, depth, tokens:
-    counts. pass_: ``forward``, ``decode`` or ``train``. cache: ``warm`` or ``cold``. input, routing: names of
-    ``capratio.inputs``. backend: the one that ran. threads: intra-op threads.
+    counts. pass_: ``forward``, ``forward-grad``, ``decode`` or ``train``. cache: ``warm`` or ``cold``. input, routing:
+    names of ``capratio.inputs``. backend: the one that ran. threads: intra-op threads.
     """
 
     layer: str
@@ -80,7 +80,8 @@ class Timing:
     samples_s: seconds of each timed call. warmup_calls: untimed calls before. discarded_calls: throttled samples
     thrown away (CUDA only). stopped_because: ``noise``, ``count`` or ``time``. started_s: seconds since the run
     began. device_samples_s: device time of each sample on CUDA, else None. throttled: whether samples of a device whose
-    clock was low had to be kept (CUDA only).
+    clock was low had to be kept (CUDA only). compile_s: seconds that the process compiled kernels for this case, before
+    its first sample: 0 where an earlier case or process had left them, None where nobody looked.
     """
 
     samples_s: tuple[float, ...]
@@ -90,6 +91,7 @@ class Timing:
     started_s: float
     device_samples_s: tuple[float, ...] | None = None
     throttled: bool = False
+    compile_s: float | None = None
 
     @property
     def latency_s(self) -> float:

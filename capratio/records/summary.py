@@ -92,15 +92,20 @@ def bootstrap_interval_s(medians_s: list[float], seed: int) -> tuple[float, floa
     medians_s: the median latency of each process, at least one. seed: any integer of 0 or more.
     Source: Hesterberg 2015, "What Teachers Should Know About the Bootstrap" (expanded percentile), our reading.
     """
-    count = len(medians_s)
     centre_s = statistics.median(medians_s)
-    if count == 1:
+    if len(medians_s) == 1:
         return centre_s, centre_s
-    generator = np.random.default_rng(seed)
-    drawn: NDArray[np.float64] = generator.choice(np.asarray(medians_s), size=(DRAWS, count))
-    ends = np.quantile(np.median(drawn, axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    low, high = widening(count) * np.log(ends / centre_s)
+    low, high = widening(len(medians_s)) * np.log(_drawn_ends(medians_s, seed) / centre_s)
     return centre_s * math.exp(low), centre_s * math.exp(high)
+
+
+def bootstrap_interval_of_differences(differences: list[float], seed: int) -> tuple[float, float]:
+    """``bootstrap_interval_s`` of what may be zero or negative: the distances are stretched as they are."""
+    centre = statistics.median(differences)
+    if len(differences) == 1:
+        return centre, centre
+    low, high = widening(len(differences)) * (_drawn_ends(differences, seed) - centre)
+    return centre + float(low), centre + float(high)
 
 
 @cache
@@ -114,6 +119,14 @@ def widening(processes: int) -> float:
 
     tail = (1 + LEVEL) / 2
     return float(math.sqrt(processes / (processes - 1)) * stats.t.ppf(tail, processes - 1) / stats.norm.ppf(tail))
+
+
+def _drawn_ends(values: list[float], seed: int) -> "NDArray[np.float64]":
+    """The ends of the plain percentile interval of the median of ``values``, at least two."""
+    generator = np.random.default_rng(seed)
+    drawn: NDArray[np.float64] = generator.choice(np.asarray(values), size=(DRAWS, len(values)))
+    ends: NDArray[np.float64] = np.quantile(np.median(drawn, axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return ends
 
 
 def _summary(records: list[Record]) -> CaseSummary:

@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from capratio.report.goal_table import HEADINGS as GOAL_HEADINGS
+from capratio.report.goal_table import WORDS as GOAL_WORDS
 from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.method import METHOD
 from capratio.report.side_by_side_tables import (
+    GRADIENT_HEADINGS,
+    GRADIENT_WORDS,
     PAIR_HEADINGS,
     PAIR_WORDS,
     SUMMARY_HEADINGS,
@@ -74,8 +78,12 @@ def _side_by_side(run: "Run") -> list[str]:
     return [
         "## Side by side",
         *(f"**✗ {_text(sentence)}**" for sentence in section.missing),
+        GOAL_WORDS,
+        _table(GOAL_HEADINGS, (goal.cells for goal in section.goals)),
+        *(f"**Missed: {_text(goal.cells[0])}.** {_text(goal.missed)}" for goal in section.goals if goal.missed),
         WORDS,
         _table(SUMMARY_HEADINGS, section.summary),
+        *([GRADIENT_WORDS, _table(GRADIENT_HEADINGS, section.gradients)] if section.gradients else []),
         section.caption,
         _table(section.headings, section.rows),
         *([PAIR_WORDS, _table(PAIR_HEADINGS, section.pairs)] if section.pairs else []),

@@ -19,11 +19,15 @@ from capratio.report.figures import side_by_side as beside_figure
 from capratio.report.figures.evidence import Evidence, FigurePlan
 from capratio.report.figures.table import FIGURES
 from capratio.report.frame import tidy
+from capratio.report.goal_table import HEADINGS as GOAL_HEADINGS
+from capratio.report.goal_table import WORDS as GOAL_WORDS
 from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.markdown import markdown_page
 from capratio.report.method import METHOD
 from capratio.report.palette import TONES
 from capratio.report.side_by_side_tables import (
+    GRADIENT_HEADINGS,
+    GRADIENT_WORDS,
     PAIR_HEADINGS,
     PAIR_WORDS,
     SUMMARY_HEADINGS,
@@ -117,8 +121,12 @@ def render_page(
         suites=suite_table(run.machine),
         figures=figures,
         beside=beside,
+        goal_words=GOAL_WORDS,
+        goal_headings=GOAL_HEADINGS,
         beside_words=WORDS,
         beside_headings=SUMMARY_HEADINGS,
+        gradient_words=GRADIENT_WORDS,
+        gradient_headings=GRADIENT_HEADINGS,
         pair_words=PAIR_WORDS,
         pair_headings=PAIR_HEADINGS,
         beside_figure=None if beside is None else _beside_figure(beside.points),

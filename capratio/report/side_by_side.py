@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from capratio.records.summary import bootstrap_interval_s
+from capratio.records.summary import bootstrap_interval_of_differences, bootstrap_interval_s
 from capratio.report.palette import series_name
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ CLEARLY_RATIO, CLEARLY_S = 1.05, 15e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
+class Estimate:
     """A median over processes with its 95 % interval."""
 
     value: float
@@ -54,8 +54,8 @@ class ComparedPoint:
     limit_s: float | None
     latency_s: Mapping[str, float]
     times_limit: Mapping[str, float]
-    over_limit: Ratio | None
-    over_fastest: Ratio | None
+    over_limit: Estimate | None
+    over_fastest: Estimate | None
     fastest: str | None
 
     @property
@@ -77,9 +77,29 @@ class ComparedPoint:
         return self.over_fastest.value > CLEARLY_RATIO and excess_s > CLEARLY_S
 
 
+def ratio_over_processes(ratios: Sequence[float], name: str) -> Estimate:
+    """What processes say together; ``name`` seeds the draws, so that a thing has one interval wherever it is shown.
+
+    ratios: one a process, at least one.
+    """
+    return Estimate(statistics.median(ratios), *bootstrap_interval_s(list(ratios), zlib.crc32(name.encode())))
+
+
+def difference_over_processes(differences: Sequence[float], name: str) -> Estimate:
+    """``ratio_over_processes`` of what may be zero or negative."""
+    interval = bootstrap_interval_of_differences(list(differences), zlib.crc32(name.encode()))
+    return Estimate(statistics.median(differences), *interval)
+
+
 def asked_backend(case: str) -> str:
     """The backend that a case's id asks for, which may stand for another one that ran."""
     return case.split("/")[-2]
+
+
+def tokens_a_leaf(record: "Record") -> float | None:
+    """Tokens over the leaves that they visit; each unit with bits of its own brings its token to a leaf."""
+    levels = record.exact.visited_levels if record.exact else None
+    return record.point.tokens * levels[0] / levels[-1] if levels and levels[-1] else None
 
 
 def compare(records: "Iterable[Record]") -> list[ComparedPoint]:
@@ -124,7 +144,6 @@ def _compared(ours: str, backends: "Mapping[str, Sequence[Record]]") -> Compared
     fastest = min((name for name in latency_s if name != ours), key=lambda name: latency_s[name], default=None)
     first = next(record for record in backends[ours] if record.measured)
     limits_s = [record.limit.limit_s for record in backends[ours] if record.measured and record.limit]
-    levels = first.exact.visited_levels if first.exact else None
     paired = [] if fastest is None else [times[ours][at] / t for at, t in times[fastest].items() if at in times[ours]]
     return ComparedPoint(
         series=series_name(first.point.layer, first.point.form),
@@ -134,13 +153,12 @@ def _compared(ours: str, backends: "Mapping[str, Sequence[Record]]") -> Compared
         depth=first.point.depth,
         tokens=first.point.tokens,
         ours=ours,
-        # Each unit with bits of its own brings its token to a leaf.
-        tokens_a_leaf=first.point.tokens * levels[0] / levels[-1] if levels and levels[-1] else None,
+        tokens_a_leaf=tokens_a_leaf(first),
         limit_s=statistics.median(limits_s) if limits_s else None,
         latency_s=latency_s,
         times_limit={name: statistics.median(share) for name, share in shares.items()},
-        over_limit=_ratio(shares.get(ours, []), first.case),
-        over_fastest=_ratio(paired, first.case),
+        over_limit=ratio_over_processes(shares[ours], first.case) if ours in shares else None,
+        over_fastest=ratio_over_processes(paired, first.case) if paired else None,
         fastest=fastest,
     )
 
@@ -158,12 +176,6 @@ def _times(records: "Sequence[Record]") -> dict[int, float]:
 
 def _over_limit(records: "Sequence[Record]") -> list[float]:
     return [record.timing.latency_s / record.limit.limit_s for record in records if record.timing and record.limit]
-
-
-def _ratio(values: list[float], case: str) -> Ratio | None:
-    if not values:
-        return None
-    return Ratio(statistics.median(values), *bootstrap_interval_s(values, zlib.crc32(case.encode())))
 
 
 def _call(point: "Point") -> str:

@@ -5,15 +5,13 @@ the collapsed form reads one; a tree bias adds rows to a dense layer's output.
 """
 
 import statistics
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from capratio.cost.dtypes import ITEM_BYTES
-from capratio.records.summary import bootstrap_interval_s
 from capratio.report.palette import series_name
-from capratio.report.side_by_side import Ratio, asked_backend
+from capratio.report.side_by_side import Estimate, asked_backend, ratio_over_processes
 
 if TYPE_CHECKING:
     from capratio.records.record import Exact, Point, Record
@@ -34,7 +32,7 @@ class LayerPair:
     point: str
     latency_s: float
     other_s: float
-    ratio: Ratio
+    ratio: Estimate
     bytes_ratio: float | None
     overhead_over_limit: float | None
 
@@ -50,19 +48,49 @@ def layer_pairs(records: "Iterable[Record]") -> list[LayerPair]:
     A collapsed tree is held against the dense layer while decoding, a path form against its collapsed form, a tree bias
     against the dense layer.
     """
-    cases: dict[tuple[str, tuple[object, ...]], dict[int, Record]] = {}
-    for record in records:
-        if record.measured and record.exact is not None and asked_backend(record.case) == OURS:
-            where = series_name(record.point.layer, record.point.form), _where(record.point, record.point.depth)
-            cases.setdefault(where, {})[record.replicate] = record
+    cases = layer_places(records)
     pairs = []
     for (series, _), own in cases.items():
         point = next(iter(own.values())).point
         other = _simpler(point)
-        beside = None if other is None else cases.get((other[0], _where(point, other[1])))
+        beside = None if other is None else cases.get((other[0], place_of(point, other[1])))
         if other is not None and beside is not None and own.keys() & beside.keys():
             pairs.append(_pair(f"{series} / {other[0]}", own, beside))
     return sorted(pairs, key=lambda pair: pair.over_bytes or 0.0, reverse=True)
+
+
+def layer_places(records: "Iterable[Record]") -> "dict[tuple[str, tuple[object, ...]], dict[int, Record]]":
+    """Our measured layers by their series and ``place_of``: replicate → record."""
+    places: dict[tuple[str, tuple[object, ...]], dict[int, Record]] = {}
+    for record in records:
+        if record.measured and record.exact is not None and asked_backend(record.case) == OURS:
+            where = series_name(record.point.layer, record.point.form), place_of(record.point, record.point.depth)
+            places.setdefault(where, {})[record.replicate] = record
+    return places
+
+
+def place_of(point: "Point", depth: int) -> tuple[object, ...]:
+    """What a layer of some depth must have in common with a point to be held against it."""
+    sizes = point.in_features, point.out_features, depth, point.tokens, point.dtype, point.device
+    return (*sizes, point.pass_, point.cache, point.input, point.threads, point.bias)
+
+
+def bytes_ratio(exact: "Exact", simpler: "Exact") -> float | None:
+    """How many times the bytes one layer must touch that a simpler one must; None where they were not counted."""
+    if exact.compulsory_bytes is None or not simpler.compulsory_bytes:
+        return None
+    return exact.compulsory_bytes / simpler.compulsory_bytes
+
+
+def added_limit_s(record: "Record") -> float | None:
+    """The time of the bytes that a tree bias moves: outputs read and written, each visited row and each leaf read."""
+    exact, point = record.exact, record.point
+    if record.limit is None or exact is None or exact.visited_levels is None or point.dtype not in ITEM_BYTES:
+        return None
+    levels = exact.visited_levels
+    rows = 2 * point.tokens + (levels[-1] if point.form == "collapsed" else sum(levels))
+    moved = rows * point.out_features * ITEM_BYTES[point.dtype] + 8 * point.tokens
+    return moved / record.limit.bandwidth_bytes_per_s
 
 
 def _simpler(point: "Point") -> tuple[str, int] | None:
@@ -75,11 +103,6 @@ def _simpler(point: "Point") -> tuple[str, int] | None:
     return ("dense", 0) if decoded or point.layer == "tree-bias" else None
 
 
-def _where(point: "Point", depth: int) -> tuple[object, ...]:
-    sizes = point.in_features, point.out_features, depth, point.tokens, point.dtype, point.device
-    return (*sizes, point.pass_, point.cache, point.input, point.threads, point.bias)
-
-
 def _pair(name: str, own: "Mapping[int, Record]", other: "Mapping[int, Record]") -> LayerPair:
     both = sorted(own.keys() & other.keys())
     first, beside = own[both[0]], other[both[0]]
@@ -89,32 +112,16 @@ def _pair(name: str, own: "Mapping[int, Record]", other: "Mapping[int, Record]")
     assert exact is not None
     assert simpler is not None
     overheads = [one - two for one, two in zip(times, others, strict=True)]
-    limit_s = _added_limit_s(first, exact) if point.layer == "tree-bias" else None
+    limit_s = added_limit_s(first) if point.layer == "tree-bias" else None
     return LayerPair(
         name=name,
         point=f"p{point.in_features}-q{point.out_features}-k{point.depth}/n{point.tokens} {point.pass_} {point.cache}",
         latency_s=statistics.median(times),
         other_s=statistics.median(others),
-        ratio=Ratio(statistics.median(ratios), *bootstrap_interval_s(ratios, zlib.crc32(first.case.encode()))),
-        bytes_ratio=_bytes_ratio(exact, simpler),
+        ratio=ratio_over_processes(ratios, first.case),
+        bytes_ratio=bytes_ratio(exact, simpler),
         overhead_over_limit=None if limit_s is None else statistics.median(overheads) / limit_s,
     )
-
-
-def _bytes_ratio(exact: "Exact", simpler: "Exact") -> float | None:
-    if exact.compulsory_bytes is None or not simpler.compulsory_bytes:
-        return None
-    return exact.compulsory_bytes / simpler.compulsory_bytes
-
-
-def _added_limit_s(record: "Record", exact: "Exact") -> float | None:
-    """The time of the bytes that a tree bias moves: outputs read and written, each visited row and each leaf read."""
-    if record.limit is None or exact.visited_levels is None or record.point.dtype not in ITEM_BYTES:
-        return None
-    levels, point = exact.visited_levels, record.point
-    rows = 2 * point.tokens + (levels[-1] if point.form == "collapsed" else sum(levels))
-    moved = rows * point.out_features * ITEM_BYTES[point.dtype] + 8 * point.tokens
-    return moved / record.limit.bandwidth_bytes_per_s
 
 
 def _latency_s(record: "Record") -> float:

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from capratio.report.goal_answers import answer_goals
+from capratio.report.goal_table import GoalRow, goal_rows
+from capratio.report.goals import read_goals
 from capratio.report.palette import backend_looks
 from capratio.report.quantities import NOTHING, measured, number, quantity
 from capratio.report.side_by_side import (
@@ -11,10 +14,11 @@ from capratio.report.side_by_side import (
     CLEARLY_S,
     SMALL_LIMIT_S,
     ComparedPoint,
-    Ratio,
+    Estimate,
     compare,
     is_side_by_side,
 )
+from capratio.report.side_by_side_gradients import GradientOverhead, gradient_overheads
 from capratio.report.side_by_side_layers import LayerPair, layer_pairs
 from capratio.report.side_by_side_summary import FEW_TOKENS_A_LEAF, CallSummary, missing_peers, summarise_calls
 from capratio.units import whole
@@ -44,6 +48,18 @@ PAIR_HEADINGS = (
     "ratio over it",
     "overhead / limit of its bytes",
 )
+GRADIENT_HEADINGS = (
+    "layer and backend",
+    "points",
+    "inference mode",
+    "recording adds, median over points",
+    "most",
+    "at",
+)
+GRADIENT_WORDS = (
+    "A forward pass while autograd records it, with nothing going backward, beside the same call under inference mode "
+    "in the same process: what recording adds, with 95 % intervals over processes."
+)
 PAIR_WORDS = (
     "Our layers beside a simpler one of the same sizes: a token of a collapsed tree beside the dense layer, the path "
     "form beside the collapsed one, a tree bias beside the dense layer. These run in processes of their own, and "
@@ -59,11 +75,13 @@ WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class SideBySide:
-    """The section: which peers are missing, the summary, the points, and layers beside simpler ones."""
+    """The section: the goals, which peers are missing, the summary, gradients, the points, and simpler layers."""
 
+    goals: Sequence[GoalRow]
     points: Sequence[ComparedPoint]
     missing: Sequence[str]
     summary: Sequence[Sequence[str]]
+    gradients: Sequence[Sequence[str]]
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str
@@ -79,9 +97,11 @@ def side_by_side_section(records: "Iterable[Record]") -> SideBySide | None:
     backends = list(backend_looks(list({name for point in points for name in point.latency_s} - {"auto"})))
     shown = points[:MOST_ROWS]
     return SideBySide(
+        goal_rows(answer_goals(read_goals(), kept)),
         points,
         missing_peers(kept),
         [_summary_cells(summary) for summary in summarise_calls(points)],
+        [_gradient_cells(overhead) for overhead in gradient_overheads(kept)],
         ("point", "tokens a leaf", "limit", "ours", *backends, "ours / limit", "ours / fastest peer", "fastest peer"),
         [_cells(point, backends) for point in shown],
         _caption(len(shown), len(points)),
@@ -107,6 +127,17 @@ def _summary_cells(summary: CallSummary) -> list[str]:
         _share(summary.peer_faster, summary.compared),
         _share(summary.peer_clearly_faster, summary.compared),
         _times(summary.least_speedup),
+    ]
+
+
+def _gradient_cells(overhead: GradientOverhead) -> list[str]:
+    return [
+        f"{overhead.series}: {overhead.backend}",
+        str(overhead.points),
+        quantity(overhead.inferred_s, "s"),
+        _interval(overhead.overhead_s, "s"),
+        _interval(overhead.largest_s, "s"),
+        overhead.case,
     ]
 
 
@@ -137,8 +168,8 @@ def _pair_cells(pair: LayerPair) -> list[str]:
     ]
 
 
-def _interval(ratio: Ratio | None) -> str:
-    return NOTHING if ratio is None else measured(ratio.value, ratio.low, ratio.high)
+def _interval(estimate: Estimate | None, unit: str = "") -> str:
+    return NOTHING if estimate is None else measured(estimate.value, estimate.low, estimate.high, unit)
 
 
 def _times(value: float | None) -> str:

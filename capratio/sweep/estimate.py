@@ -7,7 +7,7 @@ from capratio.cost.dtypes import ITEM_BYTES
 from capratio.measure.eviction import TIMES_LAST_LEVEL
 from capratio.measure.machine import last_level_cache_bytes
 from capratio.records.record import Point
-from capratio.sweep.case import spec_of
+from capratio.sweep.case import Case, spec_of
 from capratio.sweep.job import Job
 
 # An interpreter with torch imported, and the float64 reference of one token's nodes, which is small beside a table.
@@ -18,6 +18,8 @@ PROCESS_S = 2.0
 CASE_S = 0.6
 CEILINGS_S = 8.0
 CEILINGS_EVERY_S = 600.0
+# A case that gathers every token's matrix does so about seven times, page faults included.
+GATHERED_BYTES_PER_S = 1e8
 # Filling a fresh table and giving it back, page faults included.
 FILL_BYTES_PER_S = 5e8
 
@@ -51,10 +53,12 @@ def table_bytes(point: Point) -> int:
 def estimated_s(jobs: Sequence[Job]) -> float:
     """Seconds that processes take together, one after the other, with the ceilings between them."""
     measuring = sum(
-        PROCESS_S
-        + table_bytes(job.cases[0].point) / FILL_BYTES_PER_S
-        + sum(CASE_S + case.sampling.time_limit_s for case in job.cases)
-        for job in jobs
+        PROCESS_S + table_bytes(job.cases[0].point) / FILL_BYTES_PER_S + sum(map(_case_s, job.cases)) for job in jobs
     )
     devices = {(case.point.device, case.point.threads) for job in jobs for case in job.cases}
     return measuring + CEILINGS_S * (len(devices) + measuring // CEILINGS_EVERY_S)
+
+
+def _case_s(case: Case) -> float:
+    gathering_s = gathered_bytes(case.point) / GATHERED_BYTES_PER_S
+    return min(CASE_S + case.sampling.time_limit_s + gathering_s, case.sampling.case_time_limit_s)

@@ -72,21 +72,26 @@ def prepare_trial(layer: Layer, case: Case, seed: int) -> Trial:
     state = dict(layer.state_dict())
     if point.pass_ == "train":
         return _training(layer, case.spec, point, x, state, seed)
+    recorded = point.pass_ == "forward-grad"
+    mode = torch.enable_grad if recorded else torch.inference_mode
+    # As inside a network, whose layers pass gradients on to what is before them.
+    x.requires_grad_(recorded)
     batches = [x[token : token + 1] for token in range(len(x))] if point.pass_ == "decode" else [x]
-    with torch.inference_mode():
-        verified = [layer(batch) for batch in batches]
-    whole = _visited(layer, x, case.spec)
-    verify_output(case.spec, state, x, _bits(layer, x), torch.cat(verified))
+    with mode():
+        verified = [layer(batch).detach() for batch in batches]
+    detached = x.detach()
+    whole = _visited(layer, detached, case.spec)
+    verify_output(case.spec, state, detached, _bits(layer, detached), torch.cat(verified))
 
     def check(sample: int, out: torch.Tensor) -> None:
-        check_same(verified[sample % len(verified)], out, "output")
+        check_same(verified[sample % len(verified)], out.detach(), "output")
 
     def call(batch: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode():
+        with mode():
             return layer(batch)  # type: ignore[no-any-return]
 
     def sampled(samples: int) -> VisitedNodes:
-        return _visited(layer, x[:samples], case.spec) if point.pass_ == "decode" else whole
+        return _visited(layer, detached[:samples], case.spec) if point.pass_ == "decode" else whole
 
     visited = one_token(case.spec) if point.pass_ == "decode" else whole
     order = _order(layer, point.tokens)

@@ -15,6 +15,7 @@ from typing import TextIO
 import torch
 
 from capratio.errors import CapratioError
+from capratio.kernels.compile_clock import COMPILE_CLOCK
 from capratio.measure.eviction import CacheEvictor
 from capratio.measure.machine import free_memory_bytes, last_level_cache_bytes
 from capratio.measure.resident import resident_bytes
@@ -57,6 +58,7 @@ def run_job(job: Job, events: TextIO) -> None:
     for case in job.cases:
         _say(events, {"starts": case.id})
         record = blank_record(case, job)
+        compiled_before_s = COMPILE_CLOCK.seconds
         try:
             if not on_cpu and layer is None:
                 refuse_beyond_device(case.point)
@@ -78,7 +80,7 @@ def run_job(job: Job, events: TextIO) -> None:
                 reason=None,
                 point=point,
                 exact=done.exact,
-                timing=done.timing,
+                timing=replace(done.timing, compile_s=COMPILE_CLOCK.seconds - compiled_before_s),
                 memory=done.memory,
                 energy=done.energy,
             )

@@ -19,6 +19,12 @@ def test_shared_path_by_hand() -> None:
     assert (41 + 6 + 9 + 44) * 4 + 16 == compulsory_bytes(spec, VISITED, "train", 4)
 
 
+def test_recording_moves_what_forward_moves() -> None:
+    spec = LayerSpec("tree-shared", 3, 2, 2)
+
+    assert 41 * 4 + 16 == compulsory_bytes(spec, VISITED, "forward-grad", 4)
+
+
 def test_decode_is_forward() -> None:
     spec, visited = LayerSpec("tree-shared", 3, 2, 2), VisitedNodes(1, (1, 1, 1))
 

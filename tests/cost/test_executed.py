@@ -30,7 +30,8 @@ def test_shared_path_by_hand(order: str, forward: int, train: int) -> None:
     spec = LayerSpec("tree-shared", 3, 2, 2)
 
     # The bias: 3 * 2 adds, and its gradient sums 3 rows of 2 by 2 * 2 adds.
-    assert Flop(product=36, overhead=forward, bias=6) == executed_flop(spec, SHARED, "forward", order)
+    for pass_ in ("forward", "forward-grad"):
+        assert Flop(product=36, overhead=forward, bias=6) == executed_flop(spec, SHARED, pass_, order)
     assert Flop(product=108, overhead=train, bias=6 + 4) == executed_flop(spec, SHARED, "train", order)
 
 
@@ -128,7 +129,9 @@ def test_a_path_without_an_order_and_an_unknown_pass_are_refused() -> None:
 
     with pytest.raises(InputError, match="order=None is not known; tree-shared runs in one of leaves, prefixes, nodes"):
         executed_flop(spec, SHARED, "forward")
-    with pytest.raises(InputError, match="pass='backward' is not known; it must be one of forward, decode, train"):
+    with pytest.raises(
+        InputError, match="pass='backward' is not known; it must be one of forward, forward-grad, decode, train"
+    ):
         executed_flop(spec, SHARED, "backward", "leaves")
     with pytest.raises(InputError, match="-1 tokens"):
         executed_routing(spec, -1, "forward")
@@ -180,5 +183,5 @@ def test_classes_of_a_batch_are_within_bounds(batch: tuple[LayerSpec, VisitedNod
 
 
 def test_passes_and_orders_are_the_documented_ones() -> None:
-    assert ("forward", "decode", "train") == PASSES
+    assert ("forward", "forward-grad", "decode", "train") == PASSES
     assert ("leaves", "prefixes", "nodes") == ORDERS

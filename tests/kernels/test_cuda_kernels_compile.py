@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from capratio.kernels.backends import interprets_triton
+from capratio.kernels.compile_clock import COMPILE_CLOCK
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed"),
@@ -103,6 +104,7 @@ def calls(folder: str, tokens: int, dtype: torch.dtype) -> list[tuple[str, tuple
 )
 def test_the_kernels_of_an_operation_compile(folder: str, tokens: int, dtype: torch.dtype, compiled: list[Any]) -> None:
     module = import_module(f"capratio.kernels.{folder}.cuda")
+    counted_s = COMPILE_CLOCK.seconds
 
     for name, arguments in calls(folder, tokens, dtype):
         operation: Callable[..., Any] = getattr(module, name)
@@ -110,5 +112,6 @@ def test_the_kernels_of_an_operation_compile(folder: str, tokens: int, dtype: to
         operation(*arguments)
         assert len(compiled) > before
 
+    assert COMPILE_CLOCK.seconds > counted_s
     # A multiprocessor of Hopper has 227 KiB of shared memory for a program.
     assert all(kernel.asm["cubin"] and kernel.metadata.shared <= 227 * 1024 for kernel in compiled)

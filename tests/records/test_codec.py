@@ -25,6 +25,16 @@ def test_a_record_comes_back_as_it_was(records_strategy: st.SearchStrategy[Recor
     assert "\n" not in line
 
 
+def test_a_line_from_before_compiling_was_recorded_is_read(made: Callable[..., Record]) -> None:
+    raw = json.loads(encode(made()))
+    del raw["timing"]["compile_s"]
+
+    record = decode(json.dumps(raw))
+
+    assert record.timing is not None
+    assert record.timing.compile_s is None
+
+
 @given(text=st.text() | st.builds(json.dumps, st.recursive(st.none() | st.integers() | st.text(), st.lists)))
 @settings(max_examples=100, deadline=None)
 def test_any_text_is_refused_in_one_sentence(text: str) -> None:

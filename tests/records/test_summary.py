@@ -8,7 +8,12 @@ import pytest
 
 from capratio.errors import InputError
 from capratio.records.record import Memory, Record
-from capratio.records.summary import bootstrap_interval_s, summarise, widening
+from capratio.records.summary import (
+    bootstrap_interval_of_differences,
+    bootstrap_interval_s,
+    summarise,
+    widening,
+)
 
 
 def test_latency_is_the_median_of_process_medians(made: Callable[..., Record]) -> None:
@@ -84,6 +89,14 @@ def test_wide_spread_never_gives_a_negative_end() -> None:
 
     assert 0 < low_s < 1.0
     assert high_s > 100.0
+
+
+def test_differences_have_an_interval_on_both_sides_of_zero() -> None:
+    low, high = bootstrap_interval_of_differences([-1.0, 1.0, 2.0], seed=0)
+
+    # The least and the greatest of three, 2 under and 1 over the median, widened as they are.
+    assert (1.0 - 2.0 * widening(3), 1.0 + widening(3)) == pytest.approx((low, high))
+    assert (-3.0, -3.0) == bootstrap_interval_of_differences([-3.0], seed=0)
 
 
 def test_drift_is_the_last_third_over_the_first(made: Callable[..., Record]) -> None:

@@ -11,7 +11,7 @@ from capratio.report.figures import side_by_side as figure
 from capratio.report.page import write_report
 from capratio.report.side_by_side import (
     LINEAR,
-    Ratio,
+    Estimate,
     asked_backend,
     compare,
     is_side_by_side,
@@ -77,7 +77,7 @@ def test_the_fastest_peer_is_named_and_ours_is_not_a_peer(make: Make) -> None:
     (point,) = compare(make("auto", (300.0,)) + make("reference", (500.0,)) + make("grouped-mm", (400.0,)))
 
     assert ("auto", "grouped-mm") == (point.ours, point.fastest)
-    assert Ratio(0.75, 0.75, 0.75) == pytest.approx(point.over_fastest)
+    assert Estimate(0.75, 0.75, 0.75) == pytest.approx(point.over_fastest)
 
 
 def test_points_are_sorted_worst_against_the_limit_first(make: Make) -> None:
@@ -210,6 +210,7 @@ def test_a_page_of_a_side_by_side_run_compares_and_names_who_is_missing(
     assert "Side by side" in page
     assert "gather-bmm is a listed peer of tree-shared, collapsed and has no time in this run" in page
     assert "grouped-mm is a listed peer" not in page
+    assert page.index("not in this run") < page.index("One process measures our kernels and their peers")
     if name == "index_html":
         assert '<p class="status broken"><span aria-hidden="true">✗</span> gather-bmm' in page
         assert page.index('id="side-by-side"') < page.index('id="side-by-side-figure-title"')

@@ -57,6 +57,23 @@ def test_what_is_larger_than_the_free_memory_is_marked_and_takes_no_time(
     assert planned.estimated_s < whole.estimated_s / 2
 
 
+def test_what_gathers_takes_the_time_of_its_gathers_up_to_its_limit(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_free_memory(monkeypatch, 64 * 2**30)
+
+    def seconds(backend: str, tokens: int) -> float:
+        text = FILE.replace("[2, 10]", "2").replace("[1, 4]", f"{tokens}").replace("layer", "form = 'collapsed'\nlayer")
+        file.write_text(
+            f"{text}backend = {backend!r}\n".replace("time_limit_s", "case_time_limit_s = 40\ntime_limit_s")
+        )
+        return plan([file], None).estimated_s
+
+    # A GiB takes 10.7 s in each of 3 processes, and 4 GiB at most the 40 s of the limit, of which a second is sampled.
+    assert 3 * 10.7 == pytest.approx(seconds("gather-bmm", 1024) - seconds("reference", 1024), rel=0.05)
+    assert 3 * (40 - 1.6) == pytest.approx(seconds("gather-bmm", 4096) - seconds("reference", 4096), rel=0.05)
+
+
 def test_a_pattern_selects(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_free_memory(monkeypatch, 16 * 2**30)
 

@@ -4,12 +4,15 @@ import io
 import json
 from dataclasses import replace
 
+import numba
 import pytest
 import torch
 
 from capratio.cost import executed_flop
 from capratio.cost.flop import Flop
+from capratio.cost.spec import PASSES
 from capratio.inputs.table import make_input
+from capratio.kernels.compiling import COMPILE_NOTE
 from capratio.layers.gated_layer import GatedLayer
 from capratio.measure.eviction import CacheEvictor
 from capratio.records.codec import decode
@@ -20,7 +23,7 @@ from capratio.sweep.code_warmer import CodeWarmer
 from capratio.sweep.estimate import estimated_bytes
 from capratio.sweep.job import Job
 from capratio.sweep.refusal import RefusedError
-from capratio.sweep.trial import Layer, build_layer, prepare_trial
+from capratio.sweep.trial import Layer, Trial, build_layer, prepare_trial
 from tests.sweep.points import POINT
 
 QUICK = Sampling(min_samples=3, max_samples=3, time_limit_s=0.02, decode_tokens=4)
@@ -48,7 +51,7 @@ def measured(*points: Point) -> list[Record]:
     return [decode(event["record"]) for event in said if "record" in event]
 
 
-@pytest.mark.parametrize("pass_", ["forward", "decode", "train"])
+@pytest.mark.parametrize("pass_", PASSES)
 @pytest.mark.parametrize(("layer", "form"), [("dense", "path"), *FORMS])
 def test_every_layer_and_pass_is_measured(layer: str, form: str, pass_: str) -> None:
     depth, tokens = (0 if layer == "dense" else 3), (1 if pass_ == "decode" else 6)
@@ -60,7 +63,7 @@ def test_every_layer_and_pass_is_measured(layer: str, form: str, pass_: str) -> 
     assert record.exact.flop == record.exact.promised_flop
 
 
-@pytest.mark.parametrize("pass_", ["forward", "decode", "train"])
+@pytest.mark.parametrize("pass_", PASSES)
 @pytest.mark.parametrize(("layer", "form"), FORMS)
 def test_a_node_off_by_one_has_no_time(layer: str, form: str, pass_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right = GatedLayer.state_dict
@@ -80,6 +83,42 @@ def test_a_node_off_by_one_has_no_time(layer: str, form: str, pass_: str, monkey
     assert "wrong" == record.status
     assert record.timing is None
     assert "float64 reference" in (record.reason or "")
+
+
+@pytest.mark.parametrize(("pass_", "recorded"), [("forward", False), ("forward-grad", True)])
+@pytest.mark.parametrize(("layer", "form"), [("dense", "path"), *FORMS])
+def test_autograd_records_the_timed_call_where_the_case_says_so(
+    layer: str, form: str, pass_: str, recorded: bool
+) -> None:
+    point = replace(POINT, layer=layer, form=form, depth=0 if layer == "dense" else 3, pass_=pass_)
+    built = build_layer(point, seed=0)
+    trial = prepare_trial(built, Case(point, "suite", "group", 1, sampling=QUICK), seed=0)
+
+    out = trial.call(trial.prepare(0))
+
+    assert recorded == (out.grad_fn is not None)
+    assert all(parameter.grad is None for parameter in built.parameters())
+
+
+def test_a_case_tells_how_long_its_kernels_were_compiled_and_the_next_one_has_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = prepare_trial
+
+    def compiling(layer: Layer, case: Case, seed: int) -> Trial:
+        if case.point.tokens == POINT.tokens:
+            # Not kept, so that each run of this test compiles it.
+            numba.njit(lambda x: x + 1)(1)
+        return right(layer, case, seed)
+
+    monkeypatch.setattr(worker, "prepare_trial", compiling)
+    # Its kernels are plain torch, and registering the listener compiles nothing.
+    first, second = measured(POINT, replace(POINT, tokens=POINT.tokens + 1))
+
+    assert first.timing is not None
+    assert second.timing is not None
+    assert 0.0 < (first.timing.compile_s or 0.0) < COMPILE_NOTE.seconds + 1e-9
+    assert 0.0 == second.timing.compile_s
 
 
 def test_one_flop_more_than_promised_has_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
