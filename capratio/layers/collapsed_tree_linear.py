@@ -45,4 +45,5 @@ class CollapsedTreeLinear(GatedLayer):
         return linear(x, self.weight[0], self.bias)
 
     def _rows(self, x: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
-        return self._add_bias(leaf_linear(x, self.weight, leaf_index(bits, self.backend), self.backend))
+        leaf = leaf_index(bits, self.backend)
+        return self._add_bias(leaf_linear(x, self.weight, leaf, self.backend, self.weight_gradient))
