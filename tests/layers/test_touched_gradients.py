@@ -172,19 +172,14 @@ def test_a_graph_with_gradients_is_refused_in_a_sentence(spec: LayerSpec) -> Non
 
 
 @forms
-def test_a_graph_without_gradients_compiles_and_one_that_may_break_runs_eagerly(spec: LayerSpec) -> None:
+def test_a_graph_without_gradients_compiles(spec: LayerSpec) -> None:
     layer, x = twins(spec)[0], drawn(6, 9)
     torch.compiler.reset()
 
     with torch.no_grad():
-        whole = torch.compile(layer, fullgraph=True, backend="eager")(x)
-    torch.compiler.reset()
-    broken = torch.compile(layer, backend="eager")(x)
-    broken.sum().backward()
+        out = torch.compile(layer, fullgraph=True, backend="eager")(x)
 
-    assert torch.equal(layer(x), whole)
-    assert torch.equal(layer(x), broken)
-    assert gradient_of(table_of(layer)).is_sparse
+    assert torch.equal(layer(x), out)
 
 
 def test_a_frozen_table_takes_no_gradient_and_the_input_does() -> None:
