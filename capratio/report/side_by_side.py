@@ -167,6 +167,12 @@ def _ratio(values: list[float], case: str) -> Ratio | None:
 
 
 def _call(point: "Point") -> str:
-    words = ((point.dtype, "float32"), (point.device, "cpu"), (point.routing, "measured"), (point.gate, "signs"))
+    words = (
+        (point.dtype, "float32"),
+        (point.device, "cpu"),
+        (point.routing, "measured"),
+        (point.gate, "signs"),
+        (point.weight_gradient, "dense"),
+    )
     unusual = [word for word, usual in words if word != usual]
     return " ".join([point.pass_, point.cache, *unusual])
