@@ -77,7 +77,9 @@ def _simpler(point: "Point") -> tuple[str, int] | None:
 
 def _where(point: "Point", depth: int) -> tuple[object, ...]:
     sizes = point.in_features, point.out_features, depth, point.tokens, point.dtype, point.device
-    return (*sizes, point.pass_, point.cache, point.input, point.threads, point.bias)
+    # A layer without depth has no touched rows, and stands beside both modes.
+    mode = point.weight_gradient if depth else "dense"
+    return (*sizes, point.pass_, point.cache, point.input, point.threads, point.bias, mode)
 
 
 def _pair(name: str, own: "Mapping[int, Record]", other: "Mapping[int, Record]") -> LayerPair:
@@ -86,13 +88,14 @@ def _pair(name: str, own: "Mapping[int, Record]", other: "Mapping[int, Record]")
     times, others = ([_latency_s(side[at]) for at in both] for side in (own, other))
     ratios = [one / two for one, two in zip(times, others, strict=True)]
     point, exact, simpler = first.point, first.exact, beside.exact
+    words = [point.pass_, point.cache, *([] if point.weight_gradient == "dense" else [point.weight_gradient])]
     assert exact is not None
     assert simpler is not None
     overheads = [one - two for one, two in zip(times, others, strict=True)]
     limit_s = _added_limit_s(first, exact) if point.layer == "tree-bias" else None
     return LayerPair(
         name=name,
-        point=f"p{point.in_features}-q{point.out_features}-k{point.depth}/n{point.tokens} {point.pass_} {point.cache}",
+        point=f"p{point.in_features}-q{point.out_features}-k{point.depth}/n{point.tokens} {' '.join(words)}",
         latency_s=statistics.median(times),
         other_s=statistics.median(others),
         ratio=Ratio(statistics.median(ratios), *bootstrap_interval_s(ratios, zlib.crc32(first.case.encode()))),
