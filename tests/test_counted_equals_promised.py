@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from capratio.cost import closed_form, executed_flop, executed_routing
 from capratio.cost.executed import has_orders
 from capratio.cost.operation import OperationCost
-from capratio.cost.spec import FORMS, GATES_OF, ORDERS, PASSES, LayerSpec
+from capratio.cost.spec import FORMS, GATES_OF, ORDERS, PASSES, WEIGHT_GRADIENTS, LayerSpec
 from capratio.layers.collapsed_tree_bias_linear import CollapsedTreeBiasLinear
 from capratio.layers.collapsed_tree_linear import CollapsedTreeLinear
 from capratio.layers.gated_layer import GatedLayer
@@ -82,7 +82,18 @@ def test_a_layer_of_any_size_executes_what_is_promised(data: st.DataObject) -> N
     pass_, order = data.draw(st.sampled_from(PASSES)), data.draw(st.sampled_from(ORDERS))
     tokens = 1 if pass_ == "decode" else data.draw(st.integers(0, 17))
 
-    check(LayerSpec(layer, p, q, depth, form, data.draw(st.booleans()), gate), tokens, pass_, order, tokens)
+    mode = "dense" if layer == "dense" else data.draw(st.sampled_from(WEIGHT_GRADIENTS))
+    spec = LayerSpec(layer, p, q, depth, form, data.draw(st.booleans()), gate, weight_gradient=mode)
+    check(spec, tokens, pass_, order, tokens)
+
+
+@pytest.mark.parametrize("layer, form", [kind for kind in LAYER_CLASSES if kind[0] != "dense"])
+def test_a_gradient_of_touched_rows_executes_what_is_promised(layer: str, form: str) -> None:
+    for depth in DEPTHS:
+        spec = LayerSpec(layer, 5, 3, depth, form, weight_gradient="touched")
+        for tokens in TOKENS:
+            for order in orders_of(spec):
+                check(spec, tokens, "train", order)
 
 
 def test_inference_under_no_grad_counts_as_under_inference_mode() -> None:

@@ -15,6 +15,7 @@ GATES_OF = {
     "tree-bias": ("signs", "hyperplanes"),
 }
 ORDERS = ("leaves", "prefixes", "nodes")
+DENSE_GRADIENT, TOUCHED_GRADIENT = WEIGHT_GRADIENTS = ("dense", "touched")
 PASSES = ("forward", "forward-grad", "decode", "train")
 
 # Node indices are int64, and the last node of a path table is 2^(k+1) - 2.
@@ -28,7 +29,8 @@ class LayerSpec:
     layer: an id of ``LAYERS``. form: ``path`` (all nodes stored) or ``collapsed`` (path sums stored for each leaf);
     a dense layer has the form ``path`` and depth 0. in_features p, out_features q, depth k: counts.
     gate: ``signs``, ``hyperplanes`` (shared bits only) or ``thresholds`` (own bits only). gate_features h: of the
-    tensor that the gate reads; 0 for the layer's own input, p.
+    tensor that the gate reads; 0 for the layer's own input, p. weight_gradient: ``dense`` (a gradient of the table's
+    size) or ``touched`` (of the visited rows alone; a dense layer has one row).
 
     Raises InputError for a size or an option outside these.
     """
@@ -41,11 +43,13 @@ class LayerSpec:
     bias: bool = True
     gate: str = "signs"
     gate_features: int = 0
+    weight_gradient: str = DENSE_GRADIENT
 
     def __post_init__(self) -> None:
         _one_of("layer", self.layer, LAYERS)
         _one_of("form", self.form, FORMS)
         _one_of("gate", self.gate, GATES)
+        known_weight_gradient(self.weight_gradient)
         for name in ("in_features", "out_features", "depth", "gate_features"):
             given = getattr(self, name)
             if not isinstance(given, int) or isinstance(given, bool):
@@ -65,6 +69,11 @@ class LayerSpec:
             raise InputError(
                 f"a dense layer was given form={self.form!r}; a dense layer has no leaves, use form='path'."
             )
+        if self.layer == "dense" and self.weight_gradient != DENSE_GRADIENT:
+            raise InputError(
+                f"a dense layer was given weight_gradient={self.weight_gradient!r}; it touches all of its weights, use "
+                f"weight_gradient={DENSE_GRADIENT!r}."
+            )
         if self.gate not in GATES_OF[self.layer]:
             allowed = ", ".join(GATES_OF[self.layer])
             raise InputError(f"gate={self.gate!r} was given to {self.layer}; its gate must be one of {allowed}.")
@@ -79,6 +88,11 @@ class LayerSpec:
         """Rows of the weight table: every node of the tree, or every leaf when collapsed."""
         leaves: int = 2**self.depth
         return leaves if self.form == "collapsed" else 2 * leaves - 1
+
+    @property
+    def touched_gradient(self) -> bool:
+        """Whether the gradient of the table holds the visited rows alone; at depth 0 the layer is a dense one."""
+        return self.weight_gradient == TOUCHED_GRADIENT and self.depth > 0
 
     @property
     def trees(self) -> int:
@@ -106,6 +120,12 @@ class VisitedNodes:
     def below_root(self) -> int:
         """Distinct nodes without the root (V_n)."""
         return sum(self.levels[1:])
+
+
+def known_weight_gradient(weight_gradient: str) -> str:
+    """Return ``weight_gradient``; raise InputError where it is not one of ``WEIGHT_GRADIENTS``."""
+    _one_of("weight_gradient", weight_gradient, WEIGHT_GRADIENTS)
+    return weight_gradient
 
 
 def check_bits(spec: LayerSpec) -> None:

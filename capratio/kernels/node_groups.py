@@ -34,6 +34,15 @@ class NodeGroups(NamedTuple):
         many = self.ends - self.begins >= from_tokens
         return self._only(~many), self._only(many)
 
+    def compacted(self, rows: int) -> "tuple[torch.Tensor, NodeGroups]":
+        """The visited rows, padded with ``rows`` to min(N, rows), and the groups in a table of those rows alone."""
+        return padded_rows(self.keys, len(self.order), rows), self._replace(keys=np.arange(len(self.keys)))
+
+    def path_nodes(self, depth: int) -> Integers:
+        """The nodes on the paths of the leaves that are the keys, each once, in level order."""
+        levels = [np.unique(self.keys >> (depth - level)) + (1 << level) - 1 for level in range(depth + 1)]
+        return np.concatenate(levels)
+
     def ranges(self, rows: int) -> tuple[Integers, Integers]:
         """Where the tokens of every row 0..rows - 1 begin and end; both 0 for a row without tokens."""
         begins, ends = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
@@ -42,6 +51,13 @@ class NodeGroups(NamedTuple):
 
     def _only(self, chosen: Booleans) -> "NodeGroups":
         return NodeGroups(self.order, self.keys[chosen], self.begins[chosen], self.ends[chosen])
+
+
+def padded_rows(visited: Integers, entries: int, rows: int) -> torch.Tensor:
+    """The visited rows, padded with ``rows`` to the most that so many entries can visit."""
+    indices = np.full(min(entries, rows), rows)
+    indices[: len(visited)] = visited
+    return torch.from_numpy(indices)
 
 
 _FIRST, _ONE, _NONE = np.zeros(1, np.int64), np.ones(1, np.int64), np.zeros(0, np.int64)

@@ -23,18 +23,22 @@ _READ, _SECOND_LEVEL, _DATA = 0, 2, 1
 def prefetch_row(row: Any) -> None:
     """Ask for a row (p,) of a table, and do not wait for it."""
     for place in range(0, row.shape[0], LINE_BYTES // row.itemsize):
-        _prefetch(row, place)
+        _ask(row, place)
 
 
-@intrinsic
 def _prefetch(typing_context: Any, row: Any, place: Any) -> Any:
+    """Ask for the line of a row that holds the element at a place."""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values = context.make_array(signature.args[0])(context, builder, arguments[0])
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
         address = builder.bitcast(builder.gep(values.data, [arguments[1]]), byte)
         builder.call(function, [address, word(_READ), word(_SECOND_LEVEL), word(_DATA)])
         return context.get_dummy_value()
 
     return numba.types.void(row, place), generate
+
+
+_ask: Any = intrinsic(_prefetch)

@@ -10,20 +10,42 @@ import torch
 from torch._ops import OpOverload
 
 from capratio.kernels.definition import Context, differentiate
+from capratio.kernels.touched_gradient import wants_touched, with_touched_gradient
 
 Gradients = tuple[torch.Tensor | None, ...]
 
 
 class Product(NamedTuple):
-    """Three operations of the same options (at least ``backend``).
+    """Operations of the same options (at least ``backend``).
 
     forward(x, weight, index, *options) -> y. input_gradient(dy, weight, index, *options) -> dx. weight_gradient(dy, x,
-    index, rows, *options) -> dweight, where rows is the table's first size.
+    index, rows, *options) -> dweight, where rows is the table's first size. touched_gradient(dy, x, index, rows,
+    *options) -> the visited rows and their gradients, padded.
     """
 
     forward: OpOverload
     input_gradient: OpOverload
     weight_gradient: OpOverload
+    touched_gradient: OpOverload
+
+    def apply(
+        self,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        index: torch.Tensor,
+        *options: Any,
+        table: torch.Tensor,
+        weight_gradient: str,
+    ) -> torch.Tensor:
+        """The product, with a gradient as ``weight_gradient`` says to the table that ``weight`` shows row by row.
+
+        Raises InputError as ``wants_touched`` does.
+        """
+        touched = wants_touched(weight_gradient, table)
+        out: torch.Tensor = self.forward(x, weight.detach() if touched else weight, index, *options)
+        if not touched:
+            return out
+        return with_touched_gradient(out, table, self.touched_gradient, (x, index), (len(weight), *options))
 
 
 class _OptionsContext(Context, Protocol):
@@ -32,8 +54,8 @@ class _OptionsContext(Context, Protocol):
 
 
 def differentiate_product(product: Product) -> None:
-    """Give each of the three operations its gradient by the other two."""
-    forward, input_gradient, weight_gradient = product
+    """Give the product and its two dense gradients each its gradient by the other two."""
+    forward, input_gradient, weight_gradient, _ = product
 
     def save(ctx: _OptionsContext, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
         left, right, index, *options = inputs

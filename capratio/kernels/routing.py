@@ -14,8 +14,8 @@ def node_rows(leaf: torch.Tensor, depth: int) -> torch.Tensor:
 
     Costs a shift and an add a node.
     """
-    starts = torch.tensor([2**level - 1 for level in range(depth + 1)], device=leaf.device)
-    return (leaf.unsqueeze(-1) >> torch.arange(depth, -1, -1, device=leaf.device)) + starts
+    levels = torch.arange(depth + 1, device=leaf.device)
+    return (leaf.unsqueeze(-1) >> (depth - levels)) + (2**levels - 1)
 
 
 def path_rows(leaf: int, depth: int) -> list[int]:

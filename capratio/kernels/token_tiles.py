@@ -27,6 +27,19 @@ class TokenOrder:
         """Where the tokens of each key 0..rows - 1 begin, and at the end N: (rows + 1,)."""
         return torch.searchsorted(self.keys, torch.arange(rows + 1, device=self.keys.device))
 
+    def compacted(self, rows: int) -> "tuple[torch.Tensor, TokenOrder]":
+        """The distinct keys, ascending, padded with ``rows`` to min(N, rows), and the tokens by the places of theirs.
+
+        The keys must lie in 0..rows - 1.
+        """
+        first = torch.ones_like(self.keys, dtype=torch.bool)
+        torch.ne(self.keys[1:], self.keys[:-1], out=first[1:])
+        place = first.cumsum(0) - 1
+        indices = self.keys.new_full((min(len(self.keys), rows),), rows)
+        # Tokens of a key write the same number into the same place.
+        indices[place] = self.keys
+        return indices, replace(self, keys=place)
+
     def tiles(self, size: int, groups: int) -> torch.Tensor:
         """The place where each tile begins; a tile is up to ``size`` neighbours with the same key.
 

@@ -3,6 +3,8 @@
 import torch
 from torch.nn.functional import embedding, linear
 
+from capratio.kernels.touched_gradient import wants_touched, with_touched_gradient
+from capratio.kernels.touched_rows import touched_rows
 from capratio.layers.gated_layer import GatedLayer
 from capratio.layers.initialization import draw_linear, new_table
 from capratio.layers.input_check import as_autocast
@@ -47,6 +49,23 @@ class CollapsedTreeBiasLinear(GatedLayer):
         return as_autocast(linear(x, self.weight, self.bias) + embedding(leaf, self.table))
 
     def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+        leaf = self.gate.leaf(read, self.backend)
+        return linear(x, self.weight, self.bias) + self._added(leaf)
+
+    def _added(self, leaf: torch.Tensor) -> torch.Tensor:
+        """The row of each token's leaf."""
         # One row a token needs no operation of its own: an embedding gathers it, and its gradient adds in a fixed
         # order.
-        return linear(x, self.weight, self.bias) + embedding(self.gate.leaf(read, self.backend), self.table)
+        if not wants_touched(self.weight_gradient, self.table):
+            return embedding(leaf, self.table)
+        rows = embedding(leaf, self.table.detach())
+        return with_touched_gradient(rows, self.table, _touched_gradient, (leaf,), (len(self.table),))
+
+
+def _touched_gradient(grad: torch.Tensor, leaf: torch.Tensor, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited leaves and their gradients, padded: (N, q), (N,) -> (M,), (M, q), M = min(N, rows).
+
+    torch's own sparse gradient of an embedding has a row a token, and adds none up.
+    """
+    indices, place = touched_rows(leaf, rows)
+    return indices, torch.ops.aten.embedding_dense_backward(grad, place, len(indices), -1, False)

@@ -49,4 +49,4 @@ class CollapsedUnitTreeLinear(GatedLayer):
         leaves = self.spec.nodes
         trees = torch.arange(0, self.in_features * leaves, leaves, device=x.device)
         node = (self.gate.leaf(read, self.backend) + trees).unsqueeze(-1)
-        return self._add_bias(unit_lookup(x, self.weight.flatten(0, 1), node, self.backend))
+        return self._add_bias(unit_lookup(x, self.weight, node, self.backend, self.weight_gradient))

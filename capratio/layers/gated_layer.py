@@ -7,7 +7,7 @@ from typing import ClassVar, Self, TypeVar
 import torch
 from torch import nn
 
-from capratio.cost.spec import LayerSpec, VisitedNodes
+from capratio.cost.spec import DENSE_GRADIENT, LayerSpec, VisitedNodes, known_weight_gradient
 from capratio.errors import InputError
 from capratio.kernels.backends import AUTO, REFERENCE, known_backend, resolve_backend
 from capratio.layers.gate import Gate
@@ -24,6 +24,10 @@ class GatedLayer(nn.Module, ABC):
 
     A subclass names its ``layer`` and ``form`` (of ``capratio.cost.spec``) and the folder of its hot ``operation``,
     says whether input units have ``own_bits``, creates its ``weight``, and computes the outputs of (N, p) rows.
+
+    weight_gradient of its table of nodes: ``dense``, or ``touched``: a coalesced sparse tensor of the visited rows, so
+    that a step costs what the batch visits and not 2^k. Touched rows are eager and of first order: what is compiled or
+    derived twice is refused. At depth 0, where the layer is a dense one, the gradient is dense in both modes.
     """
 
     layer: ClassVar[str]
@@ -46,6 +50,7 @@ class GatedLayer(nn.Module, ABC):
         gate_seed: int = 0,
         init: str = "dense",
         backend: str = AUTO,
+        weight_gradient: str = DENSE_GRADIENT,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -56,11 +61,12 @@ class GatedLayer(nn.Module, ABC):
         self.depth = depth
         self.init = known_init(init)
         self.backend = known_backend(backend)
+        self.weight_gradient = known_weight_gradient(weight_gradient)
         make_gate = unit_gate if self.own_bits else shared_gate
         self.gate = make_gate(gate, in_features, depth, gate_seed, device, dtype)
         other_width = self.gate.features if self.gate.features != in_features else 0
         self.spec = LayerSpec(
-            self.layer, in_features, out_features, depth, self.form, bias, self.gate.kind, other_width
+            self.layer, in_features, out_features, depth, self.form, bias, self.gate.kind, other_width, weight_gradient
         )
         self._create(device, dtype)
         if bias:
@@ -172,10 +178,11 @@ class GatedLayer(nn.Module, ABC):
         return resolve_backend(self.operation, self.backend, weight.device, weight.dtype) if self.depth else REFERENCE
 
     def extra_repr(self) -> str:
-        """The sizes and the backend, as they were given."""
+        """The sizes and the backend, as they were given, and the mode of the weight gradient where it is unusual."""
+        unusual = "" if self.weight_gradient == DENSE_GRADIENT else f", weight_gradient={self.weight_gradient}"
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, depth={self.depth}, "
-            f"bias={self.bias is not None}, backend={self.backend}"
+            f"bias={self.bias is not None}, backend={self.backend}{unusual}"
         )
 
     def _check(self, x: torch.Tensor, gate_input: torch.Tensor | None) -> None:
@@ -200,6 +207,7 @@ class GatedLayer(nn.Module, ABC):
             gate=deepcopy(self.gate),
             init="empty",
             backend=self.backend,
+            weight_gradient=self.weight_gradient,
             device=self.weight.device,
             dtype=self.weight.dtype,
         )

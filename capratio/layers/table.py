@@ -36,9 +36,10 @@ def build(
 ) -> Dense | GatedLayer:
     """Build the layer of a specification.
 
-    Args: spec: layer, form, sizes, bias and gate. order: of the path form of shared bits, and not used by others. init:
-    ``dense``, ``random`` or ``empty``, as each layer describes it (a dense layer is always drawn). gate_seed: of the
-    choice of features that give bits. backend: of the gated layers, one of ``capratio.kernels.backends.NAMES``.
+    Args: spec: layer, form, sizes, bias, gate and weight gradient. order: of the path form of shared bits, and not used
+    by others. init: ``dense``, ``random`` or ``empty``, as each layer describes it (a dense layer is always drawn).
+    gate_seed: of the choice of features that give bits. backend: of the gated layers, one of
+    ``capratio.kernels.backends.NAMES``.
 
     Raises InputError as the layer's constructor does.
     """
@@ -56,6 +57,7 @@ def build(
             init=init,
             order=order,
             backend=backend,
+            weight_gradient=spec.weight_gradient,
             device=device,
             dtype=dtype,
         )
@@ -67,6 +69,7 @@ def build(
         gate_seed=gate_seed,
         init=init,
         backend=backend,
+        weight_gradient=spec.weight_gradient,
         device=device,
         dtype=dtype,
     )

@@ -19,10 +19,10 @@ class TreeBiasLinear(GatedLayer):
 
     Args: in_features p, out_features q, depth k: counts. gate, gate_seed: as TreeGatedLinear's. init: ``dense`` draws
     the weight like nn.Linear and starts the table at zero, ``random`` draws every node too, ``empty`` leaves memory as
-    it is.
+    it is. weight_gradient: of the table, as TreeGatedLinear's; the weight's is dense.
 
     Raises InputError for sizes under 1, a depth that is negative or more than the features that give bits, an unknown
-    gate or init.
+    gate, init or weight_gradient.
 
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading of its O(k q) as a bias.
     """
@@ -63,4 +63,4 @@ class TreeBiasLinear(GatedLayer):
 
     def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
         base, leaf = linear(x, self.weight, self.bias), self.gate.leaf(read, self.backend)
-        return path_bias(base, self.table, leaf, self.depth, self.backend)
+        return path_bias(base, self.table, leaf, self.depth, self.backend, self.weight_gradient)

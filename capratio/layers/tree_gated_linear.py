@@ -3,6 +3,7 @@
 import torch
 from torch.nn.functional import linear
 
+from capratio.cost.spec import DENSE_GRADIENT
 from capratio.kernels.backends import AUTO
 from capratio.kernels.path_linear import known_order, path_linear, resolve_order
 from capratio.layers.collapsed_tree_linear import CollapsedTreeLinear
@@ -23,10 +24,11 @@ class TreeGatedLinear(GatedLayer):
     learned, or a gate module (which may read another tensor: ``layer(x, gate_input=h)``). gate_seed: of the choice of
     features. init: ``dense`` draws the root like nn.Linear and starts deeper nodes at zero, ``random`` draws every
     node, ``empty`` leaves memory as it is. order: one of ``capratio.cost.spec.ORDERS``, or ``auto``: the one of least
-    roofline time for the number of tokens. backend: one of ``capratio.kernels.backends.NAMES``.
+    roofline time for the number of tokens. backend: one of ``capratio.kernels.backends.NAMES``. weight_gradient:
+    ``dense``, or ``touched``: a coalesced sparse tensor of the visited nodes, eager, of first order; dense at depth 0.
 
     Raises InputError for sizes under 1, a depth that is negative or more than the features that give bits, an unknown
-    gate, init, order or backend.
+    gate, init, order, backend or weight_gradient.
 
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading.
     """
@@ -47,6 +49,7 @@ class TreeGatedLinear(GatedLayer):
         init: str = "dense",
         order: str = AUTO,
         backend: str = AUTO,
+        weight_gradient: str = DENSE_GRADIENT,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -60,6 +63,7 @@ class TreeGatedLinear(GatedLayer):
             gate_seed=gate_seed,
             init=init,
             backend=backend,
+            weight_gradient=weight_gradient,
             device=device,
             dtype=dtype,
         )
@@ -99,4 +103,4 @@ class TreeGatedLinear(GatedLayer):
 
     def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
         bits = self.gate.decide(read)
-        return self._add_bias(path_linear(x, self.weight, bits, self.order, self.backend))
+        return self._add_bias(path_linear(x, self.weight, bits, self.order, self.backend, self.weight_gradient))

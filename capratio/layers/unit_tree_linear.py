@@ -22,10 +22,10 @@ class UnitTreeLinear(GatedLayer):
     Args: in_features p, out_features q, depth k: counts. gate: ``signs`` of k features for each unit, ``thresholds``
     that are learned on them, or a gate module with p units (which may read another tensor: ``layer(x, gate_input=h)``).
     gate_seed: of the choice of features. init: ``dense`` draws the roots like nn.Linear and starts deeper nodes at
-    zero, ``random`` draws every node, ``empty`` leaves memory as it is.
+    zero, ``random`` draws every node, ``empty`` leaves memory as it is. weight_gradient: as TreeGatedLinear's.
 
     Raises InputError for sizes under 1, a depth that is negative or more than the features that give bits, an unknown
-    gate or init.
+    gate, init or weight_gradient.
 
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading.
     """
@@ -83,4 +83,4 @@ class UnitTreeLinear(GatedLayer):
     def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
         shifts = torch.arange(self.depth, -1, -1, device=x.device)
         node = (self.gate.leaf(read, self.backend).unsqueeze(-1) >> shifts) + self.offsets
-        return self._add_bias(unit_lookup(x, self.weight.flatten(0, 1), node, self.backend))
+        return self._add_bias(unit_lookup(x, self.weight, node, self.backend, self.weight_gradient))

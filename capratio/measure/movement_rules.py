@@ -27,7 +27,7 @@ MADE = (
 FREE = (
     "empty empty_like empty_strided new_empty new_empty_strided empty_permuted _unsafe_view _reshape_alias lift "
     "lift_fresh detach set_ resize_ _local_scalar_dense item is_same_size sym_size sym_stride sym_numel "
-    "_assert_async _assert_scalar _version"
+    "_assert_async _assert_scalar _version _sparse_coo_tensor_with_dims_and_tensors"
 )
 
 

@@ -12,9 +12,10 @@ STATUSES = ("measured", "refused", "out-of-memory", "timed-out", "crashed", "wro
 class Point:
     """Where in the space of cases a record lies.
 
-    layer: an id, or ``package.module:Class`` of a user's layer. form, order, gate: as in ``capratio.cost``;
-    ``order`` is the order that ran. options: other options of the layer. in_features, out_features, depth, tokens:
-    counts. pass_: ``forward``, ``forward-grad``, ``decode`` or ``train``. cache: ``warm`` or ``cold``. input, routing:
+    layer: an id, or ``package.module:Class`` of a user's layer. form, order, gate, weight_gradient: as in
+    ``capratio.cost``; ``order`` is the order that ran. options: other options of the layer. in_features, out_features,
+    depth, tokens: counts. pass_: ``forward``, ``forward-grad``, ``decode`` or ``train``. cache: ``warm`` or ``cold``.
+    input, routing:
     names of ``capratio.inputs``. backend: the one that ran. threads: intra-op threads.
     """
 
@@ -36,6 +37,7 @@ class Point:
     gate: str = "signs"
     order: str | None = None
     options: dict[str, str] | None = None
+    weight_gradient: str = "dense"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ KEYS = (
     "gate",
     "order",
     "options",
+    "weight_gradient",
     "replicates",
     "bound",
 )

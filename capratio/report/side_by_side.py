@@ -179,6 +179,12 @@ def _over_limit(records: "Sequence[Record]") -> list[float]:
 
 
 def _call(point: "Point") -> str:
-    words = ((point.dtype, "float32"), (point.device, "cpu"), (point.routing, "measured"), (point.gate, "signs"))
+    words = (
+        (point.dtype, "float32"),
+        (point.device, "cpu"),
+        (point.routing, "measured"),
+        (point.gate, "signs"),
+        (point.weight_gradient, "dense"),
+    )
     unusual = [word for word, usual in words if word != usual]
     return " ".join([point.pass_, point.cache, *unusual])

@@ -72,7 +72,9 @@ def layer_places(records: "Iterable[Record]") -> "dict[tuple[str, tuple[object, 
 def place_of(point: "Point", depth: int) -> tuple[object, ...]:
     """What a layer of some depth must have in common with a point to be held against it."""
     sizes = point.in_features, point.out_features, depth, point.tokens, point.dtype, point.device
-    return (*sizes, point.pass_, point.cache, point.input, point.threads, point.bias)
+    # A layer without depth has no touched rows, and stands beside both modes.
+    mode = point.weight_gradient if depth else "dense"
+    return (*sizes, point.pass_, point.cache, point.input, point.threads, point.bias, mode)
 
 
 def bytes_ratio(exact: "Exact", simpler: "Exact") -> float | None:
@@ -109,13 +111,14 @@ def _pair(name: str, own: "Mapping[int, Record]", other: "Mapping[int, Record]")
     times, others = ([_latency_s(side[at]) for at in both] for side in (own, other))
     ratios = [one / two for one, two in zip(times, others, strict=True)]
     point, exact, simpler = first.point, first.exact, beside.exact
+    words = [point.pass_, point.cache, *([] if point.weight_gradient == "dense" else [point.weight_gradient])]
     assert exact is not None
     assert simpler is not None
     overheads = [one - two for one, two in zip(times, others, strict=True)]
     limit_s = added_limit_s(first) if point.layer == "tree-bias" else None
     return LayerPair(
         name=name,
-        point=f"p{point.in_features}-q{point.out_features}-k{point.depth}/n{point.tokens} {point.pass_} {point.cache}",
+        point=f"p{point.in_features}-q{point.out_features}-k{point.depth}/n{point.tokens} {' '.join(words)}",
         latency_s=statistics.median(times),
         other_s=statistics.median(others),
         ratio=ratio_over_processes(ratios, first.case),

@@ -24,6 +24,7 @@ _TOLD = (
     "bias",
     "order",
     "options",
+    "weight_gradient",
 )
 
 Key = tuple[tuple[str, object], ...]
@@ -90,6 +91,8 @@ def word(field: str, value: object) -> str:
         return "" if value else "no bias"
     if field == "order":
         return f"order {value}" if value else ""
+    if field == "weight_gradient":
+        return "" if value == "dense" else f"{value} weight gradient"
     if field == "options":
         return ", ".join(f"{name} = {each}" for name, each in value) if isinstance(value, tuple) else ""
     return _WORDS.get(field, "{}").format(value)

@@ -94,4 +94,5 @@ def spec_of(point: Point) -> LayerSpec:
         form=point.form,
         bias=point.bias,
         gate=point.gate,
+        weight_gradient=point.weight_gradient,
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from capratio.cost.executed import has_orders
 from capratio.cost.layer_names import layer_id
-from capratio.cost.spec import FORMS, GATES, MAX_DEPTH, ORDERS, PASSES, check_bits
+from capratio.cost.spec import DENSE_GRADIENT, FORMS, GATES, MAX_DEPTH, ORDERS, PASSES, WEIGHT_GRADIENTS, check_bits
 from capratio.errors import InputError
 from capratio.records.record import Point
 from capratio.sweep.case import Case, Sampling, spec_of
@@ -33,6 +33,7 @@ SWEPT_WORDS: dict[str, tuple[str, ...]] = {
     "backend": ("auto", "reference", "cpu", "cuda", "grouped-mm", "gather-bmm", "embedding-bag"),
     "gate": GATES,
     "order": ("auto", *ORDERS),
+    "weight_gradient": WEIGHT_GRADIENTS,
 }
 GROUP_KEYS = (
     "group",
@@ -60,6 +61,7 @@ DEFAULTS: dict[str, Any] = {
     "threads": 1,
     "gate": "signs",
     "order": "auto",
+    "weight_gradient": "dense",
     "bias": True,
     "square": False,
     "claims": [],
@@ -254,6 +256,9 @@ def _point(chosen: dict[str, Any], where: str) -> Point:
             "routing": "measured",
             "backend": "auto",
         }
+    if chosen["pass"] != "train" or chosen["depth"] == 0:
+        # Without a gradient of a table of nodes every value of the key gives the same case.
+        chosen["weight_gradient"] = DENSE_GRADIENT
     if chosen["pass"] == "decode" and chosen["tokens"] != 1:
         raise InputError(
             f"{where}: pass = 'decode' with tokens = {chosen['tokens']}; decoding is one token, use tokens = 1."

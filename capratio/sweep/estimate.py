@@ -28,9 +28,8 @@ def estimated_bytes(point: Point) -> int:
     """Memory of the process that measures a point: tables (and their gradients), activations, what is streamed."""
     itemsize = ITEM_BYTES[point.dtype]
     tables = table_bytes(point)
-    gradients = tables if point.pass_ == "train" else 0
     # The gradients of the verified call are kept beside those of each later one.
-    kept = 2 * gradients
+    kept = 2 * gradient_bytes(point)
     activations = 8 * max(point.tokens, 64) * (point.in_features + point.out_features) * (itemsize + 8)
     index = 8 * point.tokens * point.in_features * (point.depth + 2) if point.layer == "tree-unit" else 0
     path = (point.depth + 2) * point.in_features * point.out_features * 16
@@ -48,6 +47,21 @@ def gathered_bytes(point: Point) -> int:
 def table_bytes(point: Point) -> int:
     """What the parameters of a point's layer hold."""
     return closed_form(spec_of(point)).parameters * ITEM_BYTES[point.dtype]
+
+
+def gradient_bytes(point: Point) -> int:
+    """What the gradients of a point's parameters hold in training: of touched rows, as many as its tokens can visit."""
+    spec = spec_of(point)
+    if point.pass_ != "train":
+        return 0
+    if not spec.touched_gradient:
+        return table_bytes(point)
+    lookups = point.tokens * spec.trees * (1 if spec.form == "collapsed" else spec.depth + 1)
+    rows = min(lookups, spec.trees * spec.nodes)
+    matrix = spec.in_features * spec.out_features
+    row = matrix if spec.layer == "tree-shared" else spec.out_features
+    linear = matrix if spec.layer == "tree-bias" else 0
+    return (rows * row + linear + spec.out_features) * ITEM_BYTES[point.dtype]
 
 
 def estimated_s(jobs: Sequence[Job]) -> float:

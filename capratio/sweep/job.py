@@ -89,6 +89,7 @@ def _process_key(case: Case) -> tuple[object, ...]:
         point.bias,
         point.gate,
         point.order,
+        point.weight_gradient,
         None if case.side_by_side else point.backend,
         point.threads,
     )

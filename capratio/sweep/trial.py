@@ -18,7 +18,7 @@ from capratio.layers.table import build
 from capratio.records.record import Point
 from capratio.sweep.case import Case, spec_of
 from capratio.sweep.draw import draw_weights
-from capratio.sweep.verify import check_same, verify_output
+from capratio.sweep.verify import check_same, check_same_gradient, verify_output, verify_parameter_gradients
 
 Layer = Dense | GatedLayer
 
@@ -119,13 +119,16 @@ def _training(
     verified = call(prepare(0)).detach()
     gradients = [tensor.grad.clone() for tensor in (x, *layer.parameters()) if tensor.grad is not None]
     detached = x.detach()
-    verify_output(spec, state, detached, _bits(layer, detached), verified, (incoming, gradients[0]))
+    bits = _bits(layer, detached)
+    verify_output(spec, state, detached, bits, verified, (incoming, gradients[0]))
+    named = {name: parameter.grad for name, parameter in layer.named_parameters() if parameter.grad is not None}
+    verify_parameter_gradients(spec, named, detached, bits, incoming)
 
     def check(_: int, out: torch.Tensor) -> None:
         check_same(verified, out.detach(), "output")
         later = [tensor.grad for tensor in (x, *layer.parameters()) if tensor.grad is not None]
         for expected, gradient in zip(gradients, later, strict=True):
-            check_same(expected, gradient, "gradient")
+            check_same_gradient(expected, gradient)
 
     visited = _visited(layer, detached, spec)
     return Trial(call, prepare, check, visited, lambda _: visited, _order(layer, point.tokens), _backend(layer))

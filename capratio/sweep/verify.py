@@ -3,10 +3,12 @@
 import torch
 
 from capratio.cost.spec import LayerSpec
-from capratio.sweep.reference import TokenWeights, token_weights
+from capratio.sweep.reference import TokenWeights, parameter_gradients, token_weights
 
 # Every token of a batch up to this many, and this many seeded ones of a larger batch, are compared with the reference.
 VERIFIED_TOKENS = 64
+# Rows of a table's gradient, and as many that no token visits: a matrix each, of terms from as many as all tokens.
+VERIFIED_ROWS = 8
 # Random rounding of n terms grows as sqrt(n) (Higham, Accuracy and Stability, section 2.8); 4 makes a false alarm in
 # millions of outputs unlikely, while one wrong node is off by thousands of times this.
 SAFETY = 4.0
@@ -43,6 +45,50 @@ def verify_output(
         _compare(out[token], expected, reach, spec.in_features * weights.nodes, f"output of token {token}")
         if gradients is not None:
             _compare_gradient(weights, gradients, token, spec)
+
+
+def verify_parameter_gradients(
+    spec: LayerSpec,
+    gradients: dict[str, torch.Tensor],
+    x: torch.Tensor,
+    bits: torch.Tensor | None,
+    incoming: torch.Tensor,
+) -> None:
+    """Compare the gradients of a layer's parameters with the float64 reference, some rows of a table.
+
+    Args: gradients: of each parameter that has one, by name. x: (N, p). bits: as in ``verify_output``. incoming: (N,
+    q), of the output.
+
+    Raises WrongAnswerError, which names the parameter and the row, or for a gradient that is sparse and should not be,
+    or the other way round.
+    """
+    own = torch.zeros(len(x), 0) if bits is None else bits
+    for name, rows in parameter_gradients(spec, x, own, incoming, VERIFIED_ROWS).items():
+        table = name == "table" or (name == "weight" and spec.layer != "tree-bias")
+        if gradients[name].is_sparse != (table and spec.touched_gradient):
+            layout = "sparse" if gradients[name].is_sparse else "dense"
+            raise WrongAnswerError(f"the gradient of {name} is {layout} with weight_gradient={spec.weight_gradient!r}.")
+        for row in rows:
+            place = f" at row {', '.join(map(str, row.place))}" if row.place else ""
+            got = _row(gradients[name], row.place).cpu()
+            _compare(got, row.gradient, row.magnitude, max(row.terms, 1), f"gradient of {name}{place}")
+
+
+def _row(gradient: torch.Tensor, place: tuple[int, ...]) -> torch.Tensor:
+    if not gradient.is_sparse:
+        return gradient[place]
+    row = torch.tensor(place, device=gradient.device).unsqueeze(1)
+    return gradient._values()[(gradient._indices() == row).all(0)].sum(0)
+
+
+def check_same_gradient(expected: torch.Tensor, gradient: torch.Tensor) -> None:
+    """As ``check_same``; of sparse gradients the rows too."""
+    for one, other in zip(_parts(expected), _parts(gradient), strict=True):
+        check_same(one, other, "gradient")
+
+
+def _parts(gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return (gradient._indices(), gradient._values()) if gradient.is_sparse else (gradient,)
 
 
 def check_same(expected: torch.Tensor, out: torch.Tensor, what: str) -> None:

@@ -25,6 +25,32 @@ def test_recording_moves_what_forward_moves() -> None:
     assert 41 * 4 + 16 == compulsory_bytes(spec, VISITED, "forward-grad", 4)
 
 
+def test_touched_rows_alone_are_written_by_hand() -> None:
+    spec = LayerSpec("tree-shared", 3, 2, 2, weight_gradient="touched")
+
+    # Of the 100 elements in training the gradients of four visited matrices 24 instead of seven 42.
+    assert (41 + 6 + 9 + 26) * 4 + 16 == compulsory_bytes(spec, VISITED, "train", 4)
+    assert 41 * 4 + 16 == compulsory_bytes(spec, VISITED, "forward", 4)
+
+
+def test_the_dense_product_of_a_tree_bias_has_a_whole_gradient() -> None:
+    dense = LayerSpec("tree-bias", 3, 2, 2)
+    touched = LayerSpec("tree-bias", 3, 2, 2, weight_gradient="touched")
+
+    # Three of seven rows of 2 are not visited, and not written.
+    saved = compulsory_bytes(dense, VISITED, "train", 4) - compulsory_bytes(touched, VISITED, "train", 4)
+    assert 3 * 2 * 4 == saved
+
+
+def test_without_bits_every_row_is_touched() -> None:
+    dense, touched = LayerSpec("tree-shared", 3, 2), LayerSpec("tree-shared", 3, 2, weight_gradient="touched")
+
+    for tokens in (0, 3):
+        visited = VisitedNodes(tokens, (min(tokens, 1),))
+
+        assert compulsory_bytes(dense, visited, "train", 4) == compulsory_bytes(touched, visited, "train", 4)
+
+
 def test_decode_is_forward() -> None:
     spec, visited = LayerSpec("tree-shared", 3, 2, 2), VisitedNodes(1, (1, 1, 1))
 

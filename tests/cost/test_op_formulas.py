@@ -8,16 +8,22 @@ from capratio.cost.op_formulas import (
     leaf_index_operations,
     leaf_linear,
     leaf_linear_input_gradient,
+    leaf_linear_touched_gradient,
     leaf_linear_weight_gradient,
     node_index_operations,
     path_bias,
     path_bias_table_gradient,
+    path_bias_touched_gradient,
     path_linear,
     path_linear_input_gradient,
+    path_linear_touched_gradient,
     path_linear_weight_gradient,
     sort_operations,
+    sparse_table_operations,
+    touched_rows,
     unit_lookup,
     unit_lookup_input_gradient,
+    unit_lookup_touched_gradient,
     unit_lookup_weight_gradient,
 )
 from capratio.errors import InputError
@@ -189,6 +195,55 @@ def test_path_bias_adds_a_row_a_level() -> None:
     # 9 rows of 2 summed into 3 of 2; those and the base read, the outputs written; a leaf and three nodes a token.
     assert ((18 + 6 + 6) * 4 + (3 + 9) * 8, (6 + 6) * 4 + 9 * 8) == (forward.read_bytes, forward.written_bytes)
     assert (18 * 2 * 4 + (3 + 9) * 8, (18 + 14) * 4 + 9 * 8) == (gradient.read_bytes, gradient.written_bytes)
+
+
+def test_rows_are_found_by_a_sort() -> None:
+    found = touched_rows(5, 3)
+
+    # Five entries sorted in three rounds; their places, and at most three rows.
+    assert 15 == found.routing_operations
+    assert (5 * 8, (5 + 3) * 8) == (found.read_bytes, found.written_bytes)
+    # Rows 0..3 by a binary search of two steps; a stack of trees divides each number and takes its remainder.
+    assert (2, 2 + 2 * 3) == (
+        sparse_table_operations(5, 3, own_trees=False),
+        sparse_table_operations(5, 3, own_trees=True),
+    )
+
+
+def test_a_touched_gradient_has_the_flop_of_the_dense_one_and_writes_the_rows_that_can_be_visited() -> None:
+    dense = leaf_linear_weight_gradient(TOKENS, P, Q, visited=LEAVES, rows=99, itemsize=4)
+    touched = leaf_linear_touched_gradient(TOKENS, P, Q, visited=LEAVES, rows=99, itemsize=4)
+
+    assert dense.flop == touched.flop
+    assert 6 == touched.routing_operations - dense.routing_operations
+    # 96 matrices of 6 are not written; three places and three rows are.
+    assert 96 * 6 * 4 - 6 * 8 == dense.written_bytes - touched.written_bytes
+
+
+def test_touched_rows_of_units_and_of_path_biases_by_hand() -> None:
+    dense = unit_lookup_weight_gradient(TOKENS, P, Q, 2, rows=99, itemsize=4)
+    touched = unit_lookup_touched_gradient(TOKENS, P, Q, 2, rows=99, itemsize=4)
+    # 18 look-ups, sorted in five rounds; 81 rows of 2 are not written, 18 places and 18 rows are.
+    assert (dense.flop, 18 * 5) == (touched.flop, touched.routing_operations - dense.routing_operations)
+    assert 81 * 2 * 4 - 36 * 8 == dense.written_bytes - touched.written_bytes
+
+    whole = path_bias_table_gradient(1, Q, DEPTH, rows=7, itemsize=4)
+    alone = path_bias_touched_gradient(1, Q, DEPTH, itemsize=4)
+    # One token visits 3 of 7 rows, sorted in two rounds.
+    assert (whole.flop, 3 * 2) == (alone.flop, alone.routing_operations - whole.routing_operations)
+    assert 4 * 2 * 4 - 6 * 8 == whole.written_bytes - alone.written_bytes
+
+
+@pytest.mark.parametrize("order", ["leaves", "prefixes", "nodes"])
+def test_touched_nodes_of_a_path_by_hand(order: str) -> None:
+    dense = path_linear_weight_gradient(1, P, Q, DEPTH, 1, 2, order, itemsize=4)
+    touched = path_linear_touched_gradient(1, P, Q, DEPTH, 1, 2, order, itemsize=4)
+
+    assert dense.flop == touched.flop
+    # The leaf index again 3, its nodes 6, and 3 of them sorted in two rounds.
+    assert 3 + 6 + 6 == touched.routing_operations - dense.routing_operations
+    # Four matrices of 6 are not written; the leaf index, three nodes, their places and rows are.
+    assert 4 * 6 * 4 - (1 + 3 + 3 + 3) * 8 == dense.written_bytes - touched.written_bytes
 
 
 def test_hyperplane_bits_multiply_every_feature_and_compare_once() -> None:

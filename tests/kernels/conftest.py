@@ -44,7 +44,7 @@ class AtenCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.other += (index.numel() - offsets.numel()) * table.shape[1]
         elif name == "index_add":
             self.other += args[3].numel()
-        elif name in ("add", "mul", "__rshift", "__lshift", "sub"):
+        elif name in ("add", "mul", "__rshift", "__lshift", "sub", "rsub", "pow"):
             self._add(out, out.numel())
         elif name == "gt":
             self.integer += out.numel()
@@ -65,7 +65,7 @@ class AtenCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
 _FREE = (
     "alias t transpose slice select index_select new_empty new_zeros empty_like empty zeros copy _to_copy unsqueeze "
     "squeeze view _unsafe_view expand arange sort unique_consecutive index_put clone unbind zero "
-    "_local_scalar_dense lift_fresh detach as_strided permute fill flatten ones_like "
+    "_local_scalar_dense lift_fresh detach as_strided permute fill flatten ones_like _unique2 constant_pad_nd "
 )
 
 

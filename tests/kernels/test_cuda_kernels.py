@@ -4,6 +4,8 @@ test_cuda_kernels_interpreted.py runs this file in the second way.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,12 +16,27 @@ from hypothesis import strategies as st
 from capratio.kernels import backends, cuda_blocks, token_tiles
 from capratio.kernels.cuda_blocks import CudaBlocks, OuterBlocks, ProductBlocks, RowBlocks, pick
 from capratio.kernels.leaf_index import leaf_index
-from capratio.kernels.leaf_linear import leaf_linear, leaf_linear_input_gradient, leaf_linear_weight_gradient
-from capratio.kernels.path_bias import path_bias, path_bias_table_gradient
-from capratio.kernels.path_linear import path_linear, path_linear_input_gradient, path_linear_weight_gradient
+from capratio.kernels.leaf_linear import (
+    leaf_linear,
+    leaf_linear_input_gradient,
+    leaf_linear_touched_gradient,
+    leaf_linear_weight_gradient,
+)
+from capratio.kernels.path_bias import path_bias, path_bias_table_gradient, path_bias_touched_gradient
+from capratio.kernels.path_linear import (
+    path_linear,
+    path_linear_input_gradient,
+    path_linear_touched_gradient,
+    path_linear_weight_gradient,
+)
 from capratio.kernels.sign_leaf import sign_leaf
 from capratio.kernels.tree_route import tree_route
-from capratio.kernels.unit_lookup import unit_lookup, unit_lookup_input_gradient, unit_lookup_weight_gradient
+from capratio.kernels.unit_lookup import (
+    unit_lookup,
+    unit_lookup_input_gradient,
+    unit_lookup_touched_gradient,
+    unit_lookup_weight_gradient,
+)
 from capratio.layers.tree_gated_linear import TreeGatedLinear
 
 INTERPRETED = backends.interprets_triton()
@@ -82,7 +99,21 @@ def cases(tokens: int, depth: int, p: int, q: int, dtype: torch.dtype) -> dict[s
         found[f"path_linear[{order}]"] = (path_linear, (x, tree, bits, order))
         found[f"path_linear_input_gradient[{order}]"] = (path_linear_input_gradient, (grad, tree, bits, order))
         found[f"path_linear_weight_gradient[{order}]"] = (path_linear_weight_gradient, (grad, x, bits, nodes, order))
+    touched: dict[str, tuple[Callable[..., tuple[torch.Tensor, torch.Tensor]], tuple[Any, ...]]] = {
+        "leaf_linear_touched_gradient": (leaf_linear_touched_gradient, (grad, x, leaf, leaves)),
+        "path_bias_touched_gradient": (path_bias_touched_gradient, (grad, leaf, depth)),
+        "path_linear_touched_gradient": (path_linear_touched_gradient, (grad, x, values > 0, nodes, "leaves")),
+        "unit_lookup_touched_gradient": (unit_lookup_touched_gradient, (grad, x, unit_node, nodes)),
+    }
+    for name, (operation, arguments) in touched.items():
+        found[f"{name}[rows]"] = partial(part, operation, 0), arguments
+        found[f"{name}[values]"] = partial(part, operation, 1), arguments
     return found
+
+
+def part(operation: Callable[..., tuple[torch.Tensor, ...]], place: int, *arguments: Any) -> torch.Tensor:
+    """One of the tensors that an operation gives."""
+    return operation(*arguments)[place]
 
 
 def routed(values: torch.Tensor, backend: str) -> torch.Tensor:
@@ -94,20 +125,28 @@ NAMES = (
     "leaf_index",
     "leaf_linear",
     "leaf_linear_input_gradient",
+    "leaf_linear_touched_gradient[rows]",
+    "leaf_linear_touched_gradient[values]",
     "leaf_linear_weight_gradient",
     "path_bias",
     "path_bias_table_gradient",
+    "path_bias_touched_gradient[rows]",
+    "path_bias_touched_gradient[values]",
     "path_linear[nodes]",
     "path_linear[leaves]",
     "path_linear_input_gradient[nodes]",
     "path_linear_input_gradient[leaves]",
     "path_linear_weight_gradient[nodes]",
     "path_linear_weight_gradient[leaves]",
+    "path_linear_touched_gradient[rows]",
+    "path_linear_touched_gradient[values]",
     "sign_leaf",
     "tree_route",
     "tree_route[bits]",
     "unit_lookup",
     "unit_lookup_input_gradient",
+    "unit_lookup_touched_gradient[rows]",
+    "unit_lookup_touched_gradient[values]",
     "unit_lookup_weight_gradient",
 )
 
@@ -237,6 +276,19 @@ def test_a_wrong_node_of_a_path_is_seen(name: str, monkeypatch: pytest.MonkeyPat
 def test_a_group_that_begins_a_token_late_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right = token_tiles.TokenOrder.offsets
     monkeypatch.setattr(token_tiles.TokenOrder, "offsets", lambda tokens, rows: (right(tokens, rows) + 1).clamp(max=40))
+
+    assert not close(*cases(40, 2, 5, 7, torch.float32)[name])
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "touched" in name])
+def test_a_key_in_the_place_of_another_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = token_tiles.TokenOrder.compacted
+
+    def shifted(tokens: token_tiles.TokenOrder, rows: int) -> tuple[torch.Tensor, token_tiles.TokenOrder]:
+        indices, places = right(tokens, rows)
+        return indices.roll(1), replace(places, keys=places.keys + 1)
+
+    monkeypatch.setattr(token_tiles.TokenOrder, "compacted", shifted)
 
     assert not close(*cases(40, 2, 5, 7, torch.float32)[name])
 

@@ -45,7 +45,7 @@ def check(aten_count: Any, module: Any, name: str, *arguments: Any) -> None:
     with torch.no_grad(), aten_count() as count:
         getattr(module, name)(*arguments)
 
-    if name == "unit_lookup_weight_gradient":
+    if name in ("unit_lookup_weight_gradient", "unit_lookup_touched_gradient"):
         # Scaling is an elementwise product there, which torch does not tell from an overhead.
         assert promised.total == count.product + count.other
     else:
@@ -60,6 +60,7 @@ def test_formulas_of_leaf_linear_equal_what_runs(aten_count: Any, tokens: int, p
     check(aten_count, leaf_reference, "leaf_linear", x, weight, node)
     check(aten_count, leaf_reference, "leaf_linear_input_gradient", grad, weight, node)
     check(aten_count, leaf_reference, "leaf_linear_weight_gradient", grad, x, node, nodes)
+    check(aten_count, leaf_reference, "leaf_linear_touched_gradient", grad, x, node, nodes)
 
 
 @shapes
@@ -73,6 +74,7 @@ def test_formulas_of_path_linear_equal_what_runs(
     check(aten_count, path_reference, "path_linear", x, weight, bits, order)
     check(aten_count, path_reference, "path_linear_input_gradient", grad, weight, bits, order)
     check(aten_count, path_reference, "path_linear_weight_gradient", grad, x, bits, len(weight), order)
+    check(aten_count, path_reference, "path_linear_touched_gradient", grad, x, bits, len(weight), order)
 
 
 @shapes
@@ -83,6 +85,7 @@ def test_formulas_of_unit_lookup_equal_what_runs(aten_count: Any, tokens: int, p
     check(aten_count, unit_reference, "unit_lookup", x, table, node)
     check(aten_count, unit_reference, "unit_lookup_input_gradient", grad, table, node)
     check(aten_count, unit_reference, "unit_lookup_weight_gradient", grad, x, node, 9)
+    check(aten_count, unit_reference, "unit_lookup_touched_gradient", grad, x, node, 9)
 
 
 @shapes
@@ -92,6 +95,7 @@ def test_formulas_of_path_bias_equal_what_runs(aten_count: Any, tokens: int, q: 
 
     check(aten_count, bias_reference, "path_bias", base, table, leaf, depth)
     check(aten_count, bias_reference, "path_bias_table_gradient", base, leaf, depth)
+    check(aten_count, bias_reference, "path_bias_touched_gradient", base, leaf, depth)
 
 
 @shapes

@@ -27,6 +27,8 @@ def test_the_usual_case_has_no_brackets() -> None:
         ({"gate": "thresholds"}, "tree-shared[gate=thresholds]"),
         ({"order": "leaves"}, "tree-shared[order=leaves]"),
         ({"order": "auto"}, "tree-shared"),
+        ({"weight_gradient": "dense"}, "tree-shared"),
+        ({"weight_gradient": "touched"}, "tree-shared[weight_gradient=touched]"),
         ({"options": {"b": "2", "a": "1"}}, "tree-shared[a=1,b=2]"),
         (
             {"form": "collapsed", "bias": False, "gate": "hyperplane", "options": {"z": "x"}},
@@ -47,6 +49,7 @@ def test_what_is_unusual_stands_in_brackets(changed: dict[str, Any], first: str)
         ({"options": {"gate": "x"}}, {"gate": "x"}),
         ({"options": {":gate": "x"}}, {"options": {"gate": "x"}}),
         ({"options": {"order": "x"}}, {"order": "x"}),
+        ({"options": {"weight_gradient": "x"}}, {"weight_gradient": "x"}),
         ({"options": {"a": "1,b=2"}}, {"options": {"a": "1", "b": "2"}}),
         ({"layer": "a%2Fb"}, {"layer": "a/b"}),
         ({"options": {"form": "nobias"}}, {"form": "nobias"}),

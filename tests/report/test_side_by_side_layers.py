@@ -63,6 +63,33 @@ def test_a_path_form_is_held_against_its_collapsed_form(make: Make) -> None:
     assert (3.0, 2.0, 1.5) == pytest.approx((pair.ratio.value, pair.bytes_ratio, pair.over_bytes))
 
 
+def test_gradients_of_touched_rows_are_held_against_those_of_touched_rows(make: Make) -> None:
+    call = {"tokens": 64, "pass_": "train", "cache": "warm"}
+    dense = make("tree-shared", "path", (600.0,), 400, **call) + make("tree-shared", "collapsed", (200.0,), 200, **call)
+    bias = make("tree-bias", "path", (110.0,), 400, **call) + make("dense", "path", (100.0,), 400, **call)
+    touched = [
+        replace(
+            record,
+            point=replace(record.point, weight_gradient="touched"),
+            timing=Timing((record.timing.latency_s / (3 if record.point.form == "path" else 2),), 1, 0, "count", 1.0),
+        )
+        for record in (*dense, bias[0])
+        if record.timing is not None
+    ]
+
+    pairs = {(pair.name, pair.point.split(" ", 1)[1]): pair.ratio.value for pair in layer_pairs(dense + bias + touched)}
+
+    # 600 / 200 and (600 / 3) / (200 / 2); the dense layer stands beside both modes of the tree bias.
+    assert pairs == pytest.approx(
+        {
+            ("tree-shared / tree-shared, collapsed", "train warm"): 3.0,
+            ("tree-shared / tree-shared, collapsed", "train warm touched"): 2.0,
+            ("tree-bias / dense", "train warm"): 1.1,
+            ("tree-bias / dense", "train warm touched"): 110 / 3 / 100,
+        }
+    )
+
+
 def test_the_overhead_of_a_tree_bias_is_held_against_the_time_of_its_own_bytes(make: Make) -> None:
     call = {"tokens": 64, "pass_": "forward", "cache": "warm"}
     records = make("tree-bias", "path", (103.496,), 400, **call) + make("dense", "path", (100.0,), 400, **call)

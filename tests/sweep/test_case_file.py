@@ -80,6 +80,18 @@ def test_a_device_that_is_asked_for_stands_above_what_the_files_say(tmp_path: Pa
     assert {"cuda"} == {case.point.device for case in read_case_files([path], "cuda")}
 
 
+def test_a_weight_gradient_makes_a_case_where_there_is_one(tmp_path: Path) -> None:
+    swept = 'pass = ["forward", "train"]\nweight_gradient = ["dense", "touched"]\ntokens = 4'
+
+    cases = read_case_files([write(tmp_path, GOOD.replace("tokens = [1, 4]", swept))])
+
+    # The dense layer and depth 0 once a pass; depths 1 and 2 forward once, in training twice.
+    assert 2 + 2 + 2 * (1 + 2) == len(cases)
+    touched = [case for case in cases if case.point.weight_gradient == "touched"]
+    assert [1, 2] == sorted(case.point.depth for case in touched)
+    assert all("[weight_gradient=touched]" in case.id and case.spec.touched_gradient for case in touched)
+
+
 def test_ids_of_a_file_are_different(tmp_path: Path) -> None:
     cases = read_case_files([write(tmp_path, GOOD)])
 
@@ -95,6 +107,7 @@ def test_ids_of_a_file_are_different(tmp_path: Path) -> None:
         (('claims = "parameters"', 'pass = "forwrd"'), "did you mean 'forward'"),
         (('claims = "parameters"', 'dtype = "float31"'), "did you mean 'float32'"),
         (('claims = "parameters"', 'device = "cud"'), "did you mean 'cuda'"),
+        (('claims = "parameters"', 'weight_gradient = "touch"'), "did you mean 'touched'"),
         (('claims = "parameters"', 'pass = "decode"'), "decoding is one token"),
         (('depth = "0:2"', "depth = -1"), "depth"),
         (

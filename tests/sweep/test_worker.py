@@ -12,7 +12,9 @@ from capratio.cost import executed_flop
 from capratio.cost.flop import Flop
 from capratio.cost.spec import PASSES
 from capratio.inputs.table import make_input
+from capratio.kernels import routing
 from capratio.kernels.compiling import COMPILE_NOTE
+from capratio.kernels.leaf_linear import reference as leaf_reference
 from capratio.layers.gated_layer import GatedLayer
 from capratio.measure.eviction import CacheEvictor
 from capratio.records.codec import decode
@@ -20,7 +22,7 @@ from capratio.records.record import Point, Record
 from capratio.sweep import measure_case, worker
 from capratio.sweep.case import Case, Sampling
 from capratio.sweep.code_warmer import CodeWarmer
-from capratio.sweep.estimate import estimated_bytes
+from capratio.sweep.estimate import estimated_bytes, gradient_bytes
 from capratio.sweep.job import Job
 from capratio.sweep.refusal import RefusedError
 from capratio.sweep.trial import Layer, Trial, build_layer, prepare_trial
@@ -61,6 +63,52 @@ def test_every_layer_and_pass_is_measured(layer: str, form: str, pass_: str) -> 
     assert ("measured", None) == (record.status, record.reason)
     assert record.exact is not None
     assert record.exact.flop == record.exact.promised_flop
+
+
+@pytest.mark.parametrize(("layer", "form"), FORMS)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_gradient_of_touched_rows_is_measured(layer: str, form: str, dtype: str) -> None:
+    point = replace(POINT, layer=layer, form=form, pass_="train", dtype=dtype, depth=6, tokens=3)
+
+    (dense,) = measured(point)
+    (touched,) = measured(replace(point, weight_gradient="touched"))
+
+    assert [("measured", None)] * 2 == [(record.status, record.reason) for record in (dense, touched)]
+    assert "touched" == touched.point.weight_gradient
+    assert dense.exact is not None
+    assert touched.exact is not None
+    assert dense.exact.flop == touched.exact.flop == touched.exact.promised_flop
+    assert (dense.exact.compulsory_bytes or 0) > (touched.exact.compulsory_bytes or 0)
+
+
+def test_a_peer_measures_touched_rows_too() -> None:
+    point = replace(POINT, layer="tree-unit", pass_="train", backend="embedding-bag", weight_gradient="touched")
+
+    (record,) = measured(point)
+
+    assert ("measured", None) == (record.status, record.reason)
+
+
+@pytest.mark.parametrize(("mode", "place"), [("dense", 3), ("touched", 2)])
+def test_a_gradient_at_the_row_of_another_node_has_no_time(
+    mode: str, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = routing.group_by_key
+    calls = 0
+
+    # Tokens are grouped by the product and by its gradients to the input and to the weight, which alone is wrong; of
+    # touched rows it comes before that to the input.
+    def wrong_once(key: torch.Tensor) -> routing.TokenGroups:
+        nonlocal calls
+        calls += 1
+        return right(key ^ 1 if calls == place else key)
+
+    monkeypatch.setattr(leaf_reference, "group_by_key", wrong_once)
+
+    (record,) = measured(replace(POINT, form="collapsed", pass_="train", weight_gradient=mode, tokens=60))
+
+    assert "wrong" == record.status
+    assert "gradient of weight at row" in (record.reason or "")
 
 
 @pytest.mark.parametrize("pass_", PASSES)
@@ -169,6 +217,18 @@ def test_a_refusal_is_recorded_with_its_sentence(monkeypatch: pytest.MonkeyPatch
         worker.refuse_beyond_device(POINT)
 
     assert ("refused", str(caught.value)) == worker.classify(caught.value)
+
+
+def test_gradients_of_touched_rows_need_memory_for_the_rows_that_tokens_can_visit() -> None:
+    point = replace(POINT, pass_="train", depth=12, tokens=4)
+
+    # 8191 nodes of 7 x 5 and 5 biases; 4 tokens visit at most 13 nodes each.
+    assert (8191 * 35 + 5) * 4 == gradient_bytes(point)
+    assert (52 * 35 + 5) * 4 == gradient_bytes(replace(point, weight_gradient="touched"))
+    # The table of a tree bias has rows of 5; its matrix of 7 x 5 has a whole gradient.
+    assert (52 * 5 + 35 + 5) * 4 == gradient_bytes(replace(point, layer="tree-bias", weight_gradient="touched"))
+    assert 0 == gradient_bytes(replace(point, pass_="forward"))
+    assert estimated_bytes(replace(point, weight_gradient="touched")) < estimated_bytes(point)
 
 
 @pytest.mark.parametrize(("share", "refused"), [(0.79, False), (0.81, True)])

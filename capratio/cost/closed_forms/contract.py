@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from capratio.cost.flop import Flop
+from capratio.cost.op_formulas import sparse_table_operations
 from capratio.cost.operation import OperationCost
 from capratio.cost.spec import LayerSpec, VisitedNodes
 
@@ -54,3 +55,17 @@ class ClosedForm(ABC):
 def products(pass_: str) -> int:
     """Products of a pass: one forward, and in training one more for each of the gradients to input and weights."""
     return 3 if pass_ == "train" else 1
+
+
+def sparse_table(spec: LayerSpec, entries: int, pass_: str) -> OperationCost:
+    """The steps of making touched rows a sparse gradient, where the layer has one.
+
+    Args: entries: look-ups of the batch, whose distinct rows are touched.
+    """
+    if pass_ != "train" or not spec.touched_gradient:
+        return OperationCost()
+    return OperationCost(
+        routing_operations=sparse_table_operations(
+            entries, spec.trees * spec.nodes, own_trees=spec.layer == "tree-unit"
+        )
+    )

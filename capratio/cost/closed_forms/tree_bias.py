@@ -2,10 +2,16 @@
 
 from collections.abc import Sequence
 
-from capratio.cost.closed_forms.contract import ANY_ITEMSIZE, ClosedForm, Number
+from capratio.cost.closed_forms.contract import ANY_ITEMSIZE, ClosedForm, Number, sparse_table
 from capratio.cost.closed_forms.dense import linear
 from capratio.cost.flop import Flop
-from capratio.cost.op_formulas import leaf_index_operations, path_bias, path_bias_table_gradient
+from capratio.cost.op_formulas import (
+    leaf_index_operations,
+    path_bias,
+    path_bias_table_gradient,
+    path_bias_touched_gradient,
+    touched_rows,
+)
 from capratio.cost.operation import OperationCost
 from capratio.cost.spec import LayerSpec, VisitedNodes
 
@@ -46,11 +52,15 @@ class TreeBiasForm(ClosedForm):
         total += OperationCost(routing_operations=leaf_index_operations(tokens, spec.depth))
         training = pass_ == "train"
         if spec.form == "collapsed":
-            return total + OperationCost(Flop(overhead=(2 if training else 1) * tokens * q))
+            found = touched_rows(tokens, spec.nodes) if training and spec.touched_gradient else OperationCost()
+            added = OperationCost(Flop(overhead=(2 if training else 1) * tokens * q))
+            return total + added + found + sparse_table(spec, tokens, pass_)
         total += path_bias(tokens, q, spec.depth, itemsize=ANY_ITEMSIZE)
-        if training:
+        if training and spec.touched_gradient:
+            total += path_bias_touched_gradient(tokens, q, spec.depth, itemsize=ANY_ITEMSIZE)
+        elif training:
             total += path_bias_table_gradient(tokens, q, spec.depth, rows=spec.nodes, itemsize=ANY_ITEMSIZE)
-        return total
+        return total + sparse_table(spec, tokens * (spec.depth + 1), pass_)
 
 
 def _vectors(spec: LayerSpec) -> int:

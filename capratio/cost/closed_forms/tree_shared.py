@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 
-from capratio.cost.closed_forms.contract import ANY_ITEMSIZE, ClosedForm, Number, products
+from capratio.cost.closed_forms.contract import ANY_ITEMSIZE, ClosedForm, Number, products, sparse_table
 from capratio.cost.closed_forms.dense import linear
 from capratio.cost.flop import Flop
 from capratio.cost.op_formulas import (
     leaf_index_operations,
     leaf_linear,
     leaf_linear_input_gradient,
+    leaf_linear_touched_gradient,
     leaf_linear_weight_gradient,
     path_linear,
     path_linear_input_gradient,
+    path_linear_touched_gradient,
     path_linear_weight_gradient,
 )
 from capratio.cost.operation import OperationCost
@@ -57,14 +59,16 @@ class TreeSharedForm(ClosedForm):
     def executed(self, spec: LayerSpec, visited: VisitedNodes, pass_: str, order: str) -> OperationCost:
         """path_linear (collapsed: a leaf index, once, and leaf_linear), with its two gradients in training.
 
-        Every path_linear operation finds its leaves and sorts again. At depth 0 the layer is a plain linear one.
+        Every path_linear operation finds its leaves and sorts again; touched rows are found beside it. At depth 0 the
+        layer is a plain linear one.
         """
         if spec.depth == 0:
             return linear(spec, visited.tokens, pass_)
         if spec.form == "collapsed":
             return _collapsed(spec, visited, pass_)
-        operations = (path_linear, path_linear_input_gradient, path_linear_weight_gradient)[: products(pass_)]
-        total = OperationCost()
+        last = path_linear_touched_gradient if spec.touched_gradient else path_linear_weight_gradient
+        operations = (path_linear, path_linear_input_gradient, last)[: products(pass_)]
+        total = sparse_table(spec, visited.tokens * (spec.depth + 1), pass_)
         for operation in operations:
             total += operation(
                 visited.tokens,
@@ -86,5 +90,6 @@ def _collapsed(spec: LayerSpec, visited: VisitedNodes, pass_: str) -> OperationC
     total += leaf_linear(tokens, p, q, visited=leaves, itemsize=ANY_ITEMSIZE)
     if pass_ == "train":
         total += leaf_linear_input_gradient(tokens, p, q, visited=leaves, itemsize=ANY_ITEMSIZE)
-        total += leaf_linear_weight_gradient(tokens, p, q, visited=leaves, rows=spec.nodes, itemsize=ANY_ITEMSIZE)
-    return total
+        last = leaf_linear_touched_gradient if spec.touched_gradient else leaf_linear_weight_gradient
+        total += last(tokens, p, q, visited=leaves, rows=spec.nodes, itemsize=ANY_ITEMSIZE)
+    return total + sparse_table(spec, tokens, pass_)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from capratio.cost.closed_forms.contract import ANY_ITEMSIZE, ClosedForm, Number
+from capratio.cost.closed_forms.contract import ANY_ITEMSIZE, ClosedForm, Number, sparse_table
 from capratio.cost.closed_forms.dense import linear
 from capratio.cost.flop import Flop
 from capratio.cost.op_formulas import (
@@ -10,6 +10,7 @@ from capratio.cost.op_formulas import (
     node_index_operations,
     unit_lookup,
     unit_lookup_input_gradient,
+    unit_lookup_touched_gradient,
     unit_lookup_weight_gradient,
 )
 from capratio.cost.operation import OperationCost
@@ -48,7 +49,8 @@ class TreeUnitForm(ClosedForm):
     def executed(self, spec: LayerSpec, visited: VisitedNodes, pass_: str, order: str) -> OperationCost:
         """unit_lookup of k + 1 rows (collapsed 1), its two gradients in training, and index steps, once.
 
-        Index steps: leaf N p (2k - 1); rows N p 2(k + 1) of a path, N p of a leaf (the unit's offset added). No sort.
+        Index steps: leaf N p (2k - 1); rows N p 2(k + 1) of a path, N p of a leaf (the unit's offset added). No sort,
+        but where touched rows are found.
         At depth 0 the layer is a plain linear one.
         """
         if spec.depth == 0:
@@ -62,5 +64,6 @@ class TreeUnitForm(ClosedForm):
         total += unit_lookup(tokens, p, q, nodes, itemsize=ANY_ITEMSIZE)
         if pass_ == "train":
             total += unit_lookup_input_gradient(tokens, p, q, nodes, itemsize=ANY_ITEMSIZE)
-            total += unit_lookup_weight_gradient(tokens, p, q, nodes, rows=p * spec.nodes, itemsize=ANY_ITEMSIZE)
-        return total
+            last = unit_lookup_touched_gradient if spec.touched_gradient else unit_lookup_weight_gradient
+            total += last(tokens, p, q, nodes, rows=p * spec.nodes, itemsize=ANY_ITEMSIZE)
+        return total + sparse_table(spec, patterns * nodes, pass_)

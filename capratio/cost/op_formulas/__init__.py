@@ -14,11 +14,17 @@ Source: own derivation from the layers' definitions (Cho & Bengio 2014, arXiv 14
 """
 
 from capratio.cost.op_formulas.hyperplane_bits import hyperplane_bits
-from capratio.cost.op_formulas.leaf_linear import leaf_linear, leaf_linear_input_gradient, leaf_linear_weight_gradient
-from capratio.cost.op_formulas.path_bias import path_bias, path_bias_table_gradient
+from capratio.cost.op_formulas.leaf_linear import (
+    leaf_linear,
+    leaf_linear_input_gradient,
+    leaf_linear_touched_gradient,
+    leaf_linear_weight_gradient,
+)
+from capratio.cost.op_formulas.path_bias import path_bias, path_bias_table_gradient, path_bias_touched_gradient
 from capratio.cost.op_formulas.path_linear import (
     path_linear,
     path_linear_input_gradient,
+    path_linear_touched_gradient,
     path_linear_weight_gradient,
 )
 from capratio.cost.op_formulas.routing import (
@@ -27,11 +33,14 @@ from capratio.cost.op_formulas.routing import (
     node_index_operations,
     sign_leaf,
     sort_operations,
+    sparse_table_operations,
+    touched_rows,
     tree_route,
 )
 from capratio.cost.op_formulas.unit_lookup import (
     unit_lookup,
     unit_lookup_input_gradient,
+    unit_lookup_touched_gradient,
     unit_lookup_weight_gradient,
 )
 
@@ -41,17 +50,23 @@ __all__ = [
     "leaf_index_operations",
     "leaf_linear",
     "leaf_linear_input_gradient",
+    "leaf_linear_touched_gradient",
     "leaf_linear_weight_gradient",
     "node_index_operations",
     "path_bias",
     "path_bias_table_gradient",
+    "path_bias_touched_gradient",
     "path_linear",
     "path_linear_input_gradient",
+    "path_linear_touched_gradient",
     "path_linear_weight_gradient",
     "sign_leaf",
     "sort_operations",
+    "sparse_table_operations",
+    "touched_rows",
     "tree_route",
     "unit_lookup",
     "unit_lookup_input_gradient",
+    "unit_lookup_touched_gradient",
     "unit_lookup_weight_gradient",
 ]

@@ -4,7 +4,7 @@ Tokens are sorted by node and each visited node's matrix multiplies its tokens, 
 """
 
 from capratio.cost.flop import Flop
-from capratio.cost.op_formulas.routing import INDEX_BYTES, sort_operations
+from capratio.cost.op_formulas.routing import INDEX_BYTES, sort_operations, touched_rows
 from capratio.cost.operation import OperationCost
 
 
@@ -50,4 +50,18 @@ def leaf_linear_weight_gradient(
         # The sorted copies, the zeros, the visited gradients; the permutation.
         written_bytes=(token_elements + (rows + visited) * matrix) * itemsize + tokens * INDEX_BYTES,
         rows_gathered=2 * tokens,
+    )
+
+
+def leaf_linear_touched_gradient(
+    tokens: int, in_features: int, out_features: int, *, visited: int, rows: int, itemsize: int
+) -> OperationCost:
+    """The cost of the visited rows of dW alone: they are found, then leaf_linear_weight_gradient of min(N, rows) rows.
+
+    Args: as leaf_linear_weight_gradient.
+    """
+    most = min(tokens, rows)
+    found = touched_rows(tokens, rows)
+    return found + leaf_linear_weight_gradient(
+        tokens, in_features, out_features, visited=visited, rows=most, itemsize=itemsize
     )

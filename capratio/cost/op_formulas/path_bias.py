@@ -1,7 +1,7 @@
 """The cost of path_bias: the vectors of a path's k + 1 nodes added to a base, for every token."""
 
 from capratio.cost.flop import Flop
-from capratio.cost.op_formulas.routing import INDEX_BYTES, node_index_operations
+from capratio.cost.op_formulas.routing import INDEX_BYTES, node_index_operations, touched_rows
 from capratio.cost.operation import OperationCost
 
 
@@ -37,3 +37,13 @@ def path_bias_table_gradient(tokens: int, out_features: int, depth: int, *, rows
         written_bytes=(elements + rows * out_features) * itemsize + vectors * INDEX_BYTES,
         rows_gathered=vectors,
     )
+
+
+def path_bias_touched_gradient(tokens: int, out_features: int, depth: int, *, itemsize: int) -> OperationCost:
+    """The cost of the visited rows of dtable alone: they are found, then path_bias_table_gradient of M rows.
+
+    M = min(N (k + 1), 2^(k+1) - 1). Args: as path_bias.
+    """
+    vectors, rows = tokens * (depth + 1), 2 ** (depth + 1) - 1
+    found = touched_rows(vectors, rows)
+    return found + path_bias_table_gradient(tokens, out_features, depth, rows=min(vectors, rows), itemsize=itemsize)

@@ -9,7 +9,14 @@ reading.
 """
 
 from capratio.cost.flop import Flop
-from capratio.cost.op_formulas.routing import BIT_BYTES, INDEX_BYTES, leaf_index_operations, sort_operations
+from capratio.cost.op_formulas.routing import (
+    BIT_BYTES,
+    INDEX_BYTES,
+    leaf_index_operations,
+    node_index_operations,
+    sort_operations,
+    touched_rows,
+)
 from capratio.cost.operation import OperationCost
 from capratio.cost.spec import ORDERS
 from capratio.errors import InputError
@@ -100,10 +107,57 @@ def path_linear_weight_gradient(
 
     Raises InputError for another order.
     """
+    rows = 2 ** (depth + 1) - 1
+    return _table_gradient(
+        tokens, in_features, out_features, depth, visited_leaves, visited_below_root, order, rows, itemsize
+    )
+
+
+def path_linear_touched_gradient(
+    tokens: int,
+    in_features: int,
+    out_features: int,
+    depth: int,
+    visited_leaves: int,
+    visited_below_root: int,
+    order: str,
+    *,
+    itemsize: int,
+) -> OperationCost:
+    """The cost of the visited rows of dW alone: they are found, then path_linear_weight_gradient of M rows.
+
+    M = min(N (k + 1), 2^(k+1) - 1). Routing beside that of path_linear: once more a leaf index, N 2(k + 1) steps to the
+    nodes and a sort of those. Arguments as path_linear.
+
+    Raises InputError for another order.
+    """
+    nodes, rows = tokens * (depth + 1), 2 ** (depth + 1) - 1
+    found = touched_rows(nodes, rows) + OperationCost(
+        routing_operations=leaf_index_operations(tokens, depth) + node_index_operations(tokens, depth),
+        # The bits and the leaf index; the leaf index and the nodes.
+        read_bytes=tokens * (depth * BIT_BYTES + INDEX_BYTES),
+        written_bytes=(tokens + nodes) * INDEX_BYTES,
+    )
+    return found + _table_gradient(
+        tokens, in_features, out_features, depth, visited_leaves, visited_below_root, order, min(nodes, rows), itemsize
+    )
+
+
+def _table_gradient(
+    tokens: int,
+    in_features: int,
+    out_features: int,
+    depth: int,
+    visited_leaves: int,
+    visited_below_root: int,
+    order: str,
+    rows: int,
+    itemsize: int,
+) -> OperationCost:
+    """The cost of the nodes' gradients in a table of so many rows."""
     matrix = in_features * out_features
     token_elements = tokens * (in_features + out_features)
     product = 2 * tokens * matrix
-    rows = 2 ** (depth + 1) - 1
     if order == "nodes":
         overhead = depth * product
         read = (depth + 1) * token_elements
@@ -119,7 +173,7 @@ def path_linear_weight_gradient(
     return OperationCost(
         flop=Flop(product=product, overhead=overhead),
         routing_operations=_routing(tokens, depth),
-        # Beside them: x and dy are sorted into copies, and the dense gradient is written as zeros first.
+        # Beside them: x and dy are sorted into copies, and the table is written as zeros first.
         read_bytes=(token_elements + read) * itemsize + _index_bytes_read(tokens, depth),
         written_bytes=(token_elements + rows * matrix + written) * itemsize + _index_bytes_written(tokens),
         rows_gathered=2 * tokens,

@@ -70,3 +70,25 @@ def tree_route(tokens: int, depth: int, *, itemsize: int) -> OperationCost:
         read_bytes=tokens * depth * itemsize + 3 * tokens * INDEX_BYTES,
         written_bytes=(2 * tokens + groups + 1) * INDEX_BYTES,
     )
+
+
+def touched_rows(entries: int, rows: int) -> OperationCost:
+    """The cost of the distinct rows among so many entries: a sort, E ceil(log2 E).
+
+    Args: entries E, rows (of the table): counts.
+    """
+    return OperationCost(
+        routing_operations=sort_operations(entries),
+        read_bytes=entries * INDEX_BYTES,
+        # Where each entry's row stands among them, and the rows, padded.
+        written_bytes=(entries + min(entries, rows)) * INDEX_BYTES,
+    )
+
+
+def sparse_table_operations(entries: int, rows: int, *, own_trees: bool) -> int:
+    """Steps of turning padded rows into a sparse tensor's indices: a search for the padding among M = min(E, rows).
+
+    Where units have trees of their own, a division and a remainder for each of the M rows too, to the unit and its row.
+    """
+    most = min(entries, rows)
+    return most.bit_length() + (2 * most if own_trees else 0)

@@ -4,7 +4,7 @@ N p vectors of q elements are formed, each from m rows: m = k + 1 of a path, 1 o
 """
 
 from capratio.cost.flop import Flop
-from capratio.cost.op_formulas.routing import INDEX_BYTES
+from capratio.cost.op_formulas.routing import INDEX_BYTES, touched_rows
 from capratio.cost.operation import OperationCost
 
 
@@ -51,6 +51,20 @@ def unit_lookup_weight_gradient(
         read_bytes=(vectors + tokens * out_features + 2 * nodes * scaled) * itemsize + vectors * nodes * INDEX_BYTES,
         written_bytes=(scaled + nodes * scaled + rows * out_features) * itemsize,
         rows_gathered=vectors * nodes,
+    )
+
+
+def unit_lookup_touched_gradient(
+    tokens: int, in_features: int, out_features: int, nodes: int, *, rows: int, itemsize: int
+) -> OperationCost:
+    """The cost of the visited rows of dtable alone: they are found, then unit_lookup_weight_gradient of M rows.
+
+    M = min(N p m, rows). Args: as unit_lookup_weight_gradient.
+    """
+    entries = tokens * in_features * nodes
+    found = touched_rows(entries, rows)
+    return found + unit_lookup_weight_gradient(
+        tokens, in_features, out_features, nodes, rows=min(entries, rows), itemsize=itemsize
     )
 
 

@@ -40,7 +40,19 @@ def leaf_linear_input_gradient(grad: torch.Tensor, weight: torch.Tensor, node: t
 
 def leaf_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int) -> torch.Tensor:
     """dW[r] = sum over the tokens n of node r of dy_n x_n^T: (N, q), (N, p), (N,) -> (rows, q, p)."""
-    groups = group_tokens(node, rows)
+    return _sum_outer(grad, x, group_tokens(node, rows), rows)
+
+
+def leaf_linear_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited rows and their gradients, padded: (N, q), (N, p), (N,) -> (M,), (M, q, p), M = min(N, rows)."""
+    indices, groups = group_tokens(node, rows).compacted(rows)
+    return indices, _sum_outer(grad, x, groups, len(indices))
+
+
+def _sum_outer(grad: torch.Tensor, x: torch.Tensor, groups: NodeGroups, rows: int) -> torch.Tensor:
+    """The sum of each group's outer products in its row of (rows, q, p), and zeros in the others."""
     incoming, inputs = groups.gather(grad), groups.gather(x)
     total = new_table(grad, rows, grad.shape[1], x.shape[1])
     if total.dtype == incoming.dtype:

@@ -4,7 +4,7 @@ import torch
 
 from capratio.kernels.grouped_triton import multiply
 from capratio.kernels.outer_triton import sum_outer_products
-from capratio.kernels.token_tiles import sort_tokens
+from capratio.kernels.token_tiles import TokenOrder, sort_tokens
 
 
 def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
@@ -22,8 +22,19 @@ def leaf_linear_input_gradient(grad: torch.Tensor, weight: torch.Tensor, node: t
 
 def leaf_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int) -> torch.Tensor:
     """dW[r] = sum over the tokens n of node r of dy_n x_n^T: (N, q), (N, p), (N,) -> (rows, q, p)."""
+    return _sum_outer(grad, x, sort_tokens(node), rows)
+
+
+def leaf_linear_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited rows and their gradients, padded: (N, q), (N, p), (N,) -> (M,), (M, q, p), M = min(N, rows)."""
+    indices, tokens = sort_tokens(node).compacted(rows)
+    return indices, _sum_outer(grad, x, tokens, len(indices))
+
+
+def _sum_outer(grad: torch.Tensor, x: torch.Tensor, tokens: TokenOrder, rows: int) -> torch.Tensor:
     total = grad.new_empty(rows, grad.shape[1], x.shape[1])
-    tokens = sort_tokens(node)
     offsets = tokens.offsets(rows)
     sum_outer_products(total, grad, x, tokens.order, offsets[:-1], offsets[1:], rows)
     return total

@@ -4,6 +4,7 @@ import psutil
 import torch
 
 from capratio.errors import InputError
+from capratio.kernels.touched_rows import touched_rows
 
 # Of the memory that is free; the rest is for the system and for the other tensors of the call.
 SHARE_OF_FREE_MEMORY = 0.8
@@ -31,6 +32,14 @@ def leaf_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch
     _check_memory(outer, len(node) + rows)
     products = torch.bmm(grad.unsqueeze(2), x.unsqueeze(1))
     return torch.zeros_like(outer, memory_format=torch.contiguous_format).index_put_((node,), products, accumulate=True)
+
+
+def leaf_linear_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited rows and their gradients, padded: (N, q), (N, p), (N,) -> (M,), (M, q, p), M = min(N, rows)."""
+    indices, place = touched_rows(node, rows)
+    return indices, leaf_linear_weight_gradient(grad, x, place, len(indices))
 
 
 def _check_memory(matrices: torch.Tensor, count: int) -> None:

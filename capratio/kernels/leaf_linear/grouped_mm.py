@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import grouped_mm
 
 from capratio.errors import InputError
+from capratio.kernels.touched_rows import touched_rows
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 # The strides that torch takes are multiples of this.
@@ -45,6 +46,14 @@ def leaf_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch
     groups = _sort(node, rows)
     columns = grad.index_select(0, groups.order).t()
     return grouped_mm(columns, x.index_select(0, groups.order), offs=groups.ends)
+
+
+def leaf_linear_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited rows and their gradients, padded: (N, q), (N, p), (N,) -> (M,), (M, q, p), M = min(N, rows)."""
+    indices, place = touched_rows(node, rows)
+    return indices, leaf_linear_weight_gradient(grad, x, place, len(indices))
 
 
 def _multiply(rows: torch.Tensor, matrices: torch.Tensor, node: torch.Tensor) -> torch.Tensor:

@@ -4,23 +4,32 @@ import torch
 
 from capratio.cost import op_formulas
 from capratio.cost.operation import OperationCost
+from capratio.cost.spec import DENSE_GRADIENT
 from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import define
 from capratio.kernels.product import Product, differentiate_product
+from capratio.kernels.touched_rows import most_touched
 
 
-def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, backend: str = AUTO) -> torch.Tensor:
+def leaf_linear(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    node: torch.Tensor,
+    backend: str = AUTO,
+    weight_gradient: str = DENSE_GRADIENT,
+) -> torch.Tensor:
     """Multiply every token by the matrix of its node, y_n = weight[node_n] x_n.
 
     Args: x: (N, p). weight: (R, q, p). node: (N,) int64, rows of ``weight``. backend: one of
-    ``capratio.kernels.backends.NAMES``.
+    ``capratio.kernels.backends.NAMES``. weight_gradient: ``dense``, or ``touched``: of the visited rows, sparse and
+    coalesced.
 
-    Returns (N, q). Differentiable in x and weight; the gradient of weight is dense.
+    Returns (N, q). Differentiable in x and weight.
 
-    Raises InputError for a backend that is not known or cannot run where x lies.
+    Raises InputError for a backend that is not known or cannot run where x lies, an unknown weight_gradient, or a
+    ``touched`` one that is compiled or differentiated twice.
     """
-    out: torch.Tensor = _PRODUCT.forward(x, weight, node, backend)
-    return out
+    return _PRODUCT.apply(x, weight, node, backend, table=weight, weight_gradient=weight_gradient)
 
 
 def leaf_linear_input_gradient(
@@ -37,6 +46,17 @@ def leaf_linear_weight_gradient(
     """The gradient of leaf_linear to weight, dW[r] = sum of dy_n x_n^T over node_n = r: -> (rows, q, p), dense."""
     out: torch.Tensor = _PRODUCT.weight_gradient(grad, x, node, rows, backend)
     return out
+
+
+def leaf_linear_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, backend: str = AUTO
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The rows that leaf_linear visits, ascending, and their gradients: -> (M,), (M, q, p), M = min(N, rows).
+
+    Behind those that are visited, rows have the index ``rows`` and are zero.
+    """
+    indices, values = _PRODUCT.touched_gradient(grad, x, node, rows, backend)
+    return indices, values
 
 
 def _cost(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, *, out_val: object) -> OperationCost:
@@ -56,6 +76,22 @@ def _weight_gradient_cost(
 ) -> OperationCost:
     (tokens, p), q = x.shape, grad.shape[1]
     return op_formulas.leaf_linear_weight_gradient(tokens, p, q, visited=_visited(node), rows=rows, itemsize=x.itemsize)
+
+
+def _touched_gradient_cost(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, *, out_val: object
+) -> OperationCost:
+    (tokens, p), q = x.shape, grad.shape[1]
+    return op_formulas.leaf_linear_touched_gradient(
+        tokens, p, q, visited=_visited(node), rows=rows, itemsize=x.itemsize
+    )
+
+
+def _touched_gradient_fake(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    most = most_touched(node.shape[0], rows)
+    return node.new_empty(most), grad.new_empty(most, grad.shape[1], x.shape[1])
 
 
 def _visited(node: torch.Tensor) -> int:
@@ -81,6 +117,12 @@ _PRODUCT = Product(
         "leaf_linear_weight_gradient(Tensor grad, Tensor x, Tensor node, SymInt rows) -> Tensor",
         lambda grad, x, node, rows: grad.new_empty(rows, grad.shape[1], x.shape[1]),
         _weight_gradient_cost,
+    ),
+    define(
+        "leaf_linear",
+        "leaf_linear_touched_gradient(Tensor grad, Tensor x, Tensor node, SymInt rows) -> (Tensor, Tensor)",
+        _touched_gradient_fake,
+        _touched_gradient_cost,
     ),
 )
 differentiate_product(_PRODUCT)

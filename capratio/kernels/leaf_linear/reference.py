@@ -4,6 +4,7 @@ import torch
 
 from capratio.kernels.precision import multiply_into, product_dtype
 from capratio.kernels.routing import group_by_key
+from capratio.kernels.touched_rows import touched_rows
 
 
 def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
@@ -25,6 +26,14 @@ def leaf_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch
     for row, tokens in groups:
         multiply_into(total[row], columns[:, tokens], inputs[tokens])
     return total
+
+
+def leaf_linear_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited rows and their gradients, padded: (N, q), (N, p), (N,) -> (M,), (M, q, p), M = min(N, rows)."""
+    indices, place = touched_rows(node, rows)
+    return indices, leaf_linear_weight_gradient(grad, x, place, len(indices))
 
 
 def _multiply(x: torch.Tensor, matrices: torch.Tensor, node: torch.Tensor) -> torch.Tensor:

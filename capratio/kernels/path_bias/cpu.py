@@ -9,7 +9,7 @@ from numba import prange
 from capratio.kernels.compiling import array, compile_parallel, use_torch_threads
 from capratio.kernels.huge_pages import new_table
 from capratio.kernels.index_check import check_rows
-from capratio.kernels.node_groups import group_tokens
+from capratio.kernels.node_groups import Integers, NodeGroups, group_tokens, padded_rows
 from capratio.kernels.precision import product_dtype
 from capratio.kernels.tiles import add_row, copy_row
 from capratio.kernels.widening import read_row
@@ -31,12 +31,26 @@ def path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth
 
 def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
     """dtable[node_l] += dy_n for l = 0..k: (N, q), (N,) -> (2^(k+1) - 1, q)."""
-    wide = grad.to(product_dtype(grad))
-    total = new_table(wide, 2 ** (depth + 1) - 1, grad.shape[1])
+    rows = 2 ** (depth + 1) - 1
+    return _sum_nodes(grad, group_tokens(leaf, 1 << depth), depth, np.arange(rows), rows)
+
+
+def path_bias_touched_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited rows and their gradients, padded: (N, q), (N,) -> (M,), (M, q), M = min(N (k + 1), 2^(k+1) - 1)."""
     groups = group_tokens(leaf, 1 << depth)
-    starts = np.append(groups.begins, len(leaf))
+    visited = groups.path_nodes(depth)
+    indices = padded_rows(visited, len(leaf) * (depth + 1), 2 ** (depth + 1) - 1)
+    return indices, _sum_nodes(grad, groups, depth, visited, len(indices))
+
+
+def _sum_nodes(grad: torch.Tensor, groups: NodeGroups, depth: int, nodes: Integers, rows: int) -> torch.Tensor:
+    """The gradients of some nodes in the first rows of (rows, q), and zeros in the others."""
+    wide = grad.to(product_dtype(grad))
+    total = new_table(wide, rows, grad.shape[1])
+    total[len(nodes) :] = 0
+    starts = np.append(groups.begins, len(groups.order))
     use_torch_threads()
-    _sum_subtrees(array(wide), groups.order, groups.keys, starts, depth, array(total))
+    _sum_subtrees(array(wide), groups.order, groups.keys, starts, depth, nodes, array(total))
     return total.to(grad.dtype)
 
 
@@ -53,13 +67,14 @@ def _add_paths(base: Any, table: Any, leaf: Any, depth: int, out: Any) -> None:
 
 
 @compile_parallel
-def _sum_subtrees(grad: Any, order: Any, leaves: Any, starts: Any, depth: int, total: Any) -> None:
-    """total[node] = the sum of the gradients of the tokens below it, which are neighbours in the order of leaves."""
-    for row in prange(total.shape[0]):
+def _sum_subtrees(grad: Any, order: Any, leaves: Any, starts: Any, depth: int, nodes: Any, total: Any) -> None:
+    """total[i] = the sum of the gradients of the tokens below nodes[i], which are neighbours in the order of leaves."""
+    for row in prange(nodes.shape[0]):
+        node = nodes[row]
         level = 0
-        while (2 << level) - 1 <= row:
+        while (2 << level) - 1 <= node:
             level += 1
-        first = (row + 1 - (1 << level)) << (depth - level)
+        first = (node + 1 - (1 << level)) << (depth - level)
         begin = starts[np.searchsorted(leaves, first)]
         end = starts[np.searchsorted(leaves, first + (1 << (depth - level)))]
         one = total.dtype.type(1)

@@ -6,6 +6,7 @@ import triton.language as tl
 
 from capratio.kernels import cuda_blocks
 from capratio.kernels.compiling_triton import compile_kernel, on_device
+from capratio.kernels.routing import node_rows
 from capratio.kernels.rows_triton import sum_groups
 from capratio.kernels.token_tiles import add_children, sort_tokens
 
@@ -43,6 +44,15 @@ def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int)
     sum_groups(total[leaves - 1 :], grad, sort_tokens(leaf))
     add_children(total, depth)
     return total.to(grad.dtype)
+
+
+def path_bias_touched_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited rows and their gradients, padded: (N, q), (N,) -> (M,), (M, q), M = min(N (k + 1), 2^(k+1) - 1)."""
+    entries = sort_tokens(node_rows(leaf, depth).reshape(-1))
+    indices, entries = entries.compacted(2 ** (depth + 1) - 1)
+    values = grad.new_empty(len(indices), grad.shape[1])
+    sum_groups(values, grad, entries, per_source=depth + 1)
+    return indices, values
 
 
 @compile_kernel

@@ -6,32 +6,54 @@ import torch
 
 from capratio.cost import op_formulas
 from capratio.cost.operation import OperationCost
+from capratio.cost.spec import DENSE_GRADIENT
 from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import Context, define, differentiate
+from capratio.kernels.touched_gradient import wants_touched, with_touched_gradient
+from capratio.kernels.touched_rows import most_touched
 
 
 def path_bias(
-    base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int, backend: str = AUTO
+    base: torch.Tensor,
+    table: torch.Tensor,
+    leaf: torch.Tensor,
+    depth: int,
+    backend: str = AUTO,
+    weight_gradient: str = DENSE_GRADIENT,
 ) -> torch.Tensor:
     """Add the vectors of each token's path to its base, base_n + sum over l = 0..k of table[node_l].
 
     Args: base: (N, q). table: (2^(k+1) - 1, q), level order. leaf: (N,) int64 in 0..2^k - 1. depth: k.
-    backend: one of ``capratio.kernels.backends.NAMES``.
+    backend: one of ``capratio.kernels.backends.NAMES``. weight_gradient: ``dense``, or ``touched``: of the visited
+    nodes, sparse and coalesced.
 
-    Returns (N, q). Differentiable in base and table; the gradient of table is dense.
+    Returns (N, q). Differentiable in base and table.
 
-    Raises InputError for a backend that is not known or cannot run where base lies.
+    Raises InputError for a backend that is not known or cannot run where base lies, an unknown weight_gradient, or a
+    ``touched`` one that is compiled or differentiated twice.
 
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading of its O(k q) as a bias.
     """
-    out: torch.Tensor = _PATH_BIAS(base, table, leaf, depth, backend)
-    return out
+    touched = wants_touched(weight_gradient, table)
+    out: torch.Tensor = _PATH_BIAS(base, table.detach() if touched else table, leaf, depth, backend)
+    return with_touched_gradient(out, table, _TOUCHED_GRADIENT, (leaf,), (depth, backend)) if touched else out
 
 
 def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int, backend: str = AUTO) -> torch.Tensor:
     """The gradient of path_bias to table, dtable[node_l] += dy_n: -> (2^(k+1) - 1, q), dense."""
     out: torch.Tensor = _TABLE_GRADIENT(grad, leaf, depth, backend)
     return out
+
+
+def path_bias_touched_gradient(
+    grad: torch.Tensor, leaf: torch.Tensor, depth: int, backend: str = AUTO
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The nodes that path_bias visits, ascending, and their gradients: -> (M,), (M, q), M = min(N (k + 1), R).
+
+    Behind those that are visited, rows have the index R = 2^(k+1) - 1 and are zero.
+    """
+    indices, values = _TOUCHED_GRADIENT(grad, leaf, depth, backend)
+    return indices, values
 
 
 def _cost(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int, *, out_val: object) -> OperationCost:
@@ -42,6 +64,15 @@ def _table_gradient_cost(grad: torch.Tensor, leaf: torch.Tensor, depth: int, *, 
     return op_formulas.path_bias_table_gradient(
         grad.shape[0], grad.shape[1], depth, rows=2 ** (depth + 1) - 1, itemsize=grad.itemsize
     )
+
+
+def _touched_gradient_cost(grad: torch.Tensor, leaf: torch.Tensor, depth: int, *, out_val: object) -> OperationCost:
+    return op_formulas.path_bias_touched_gradient(grad.shape[0], grad.shape[1], depth, itemsize=grad.itemsize)
+
+
+def _touched_gradient_fake(grad: torch.Tensor, leaf: torch.Tensor, depth: int) -> tuple[torch.Tensor, torch.Tensor]:
+    most = most_touched(leaf.shape[0] * (depth + 1), 2 ** (depth + 1) - 1)
+    return leaf.new_empty(most), grad.new_empty(most, grad.shape[1])
 
 
 _PATH_BIAS = define(
@@ -55,6 +86,12 @@ _TABLE_GRADIENT = define(
     "path_bias_table_gradient(Tensor grad, Tensor leaf, int depth) -> Tensor",
     lambda grad, leaf, depth: grad.new_empty(2 ** (depth + 1) - 1, grad.shape[1]),
     _table_gradient_cost,
+)
+_TOUCHED_GRADIENT = define(
+    "path_bias",
+    "path_bias_touched_gradient(Tensor grad, Tensor leaf, int depth) -> (Tensor, Tensor)",
+    _touched_gradient_fake,
+    _touched_gradient_cost,
 )
 
 

@@ -3,6 +3,7 @@
 from capratio.kernels.path_linear.operation import (
     path_linear,
     path_linear_input_gradient,
+    path_linear_touched_gradient,
     path_linear_weight_gradient,
 )
 from capratio.kernels.path_linear.ordering import known_order, resolve_order
@@ -11,6 +12,7 @@ __all__ = [
     "known_order",
     "path_linear",
     "path_linear_input_gradient",
+    "path_linear_touched_gradient",
     "path_linear_weight_gradient",
     "resolve_order",
 ]

@@ -13,7 +13,7 @@ from capratio.kernels.crossovers import CPU_CROSSOVERS
 from capratio.kernels.huge_pages import new_table
 from capratio.kernels.leaf_index.cpu import leaf_index
 from capratio.kernels.leaf_linear.outer import outer_products
-from capratio.kernels.node_groups import NodeGroups, group_tokens
+from capratio.kernels.node_groups import Integers, NodeGroups, group_tokens, padded_rows
 from capratio.kernels.path_linear import reference
 from capratio.kernels.path_linear.formed_tiles import carry_to_parents, multiply_formed, multiply_formed_transposed
 from capratio.kernels.path_linear.ordering import resolve_order
@@ -42,19 +42,56 @@ def path_linear_weight_gradient(
     Leaf gradients are written once and carried to their parents (``prefixes``). The other orders, and half types, which
     need a wide sum on the way, run as the reference.
     """
-    depth = bits.shape[1]
-    resolved = resolve_order(order, len(bits), x.shape[1], grad.shape[1], depth, grad.itemsize)
-    if resolved != "prefixes" or product_dtype(grad) != grad.dtype:
+    if not _carries(grad, x, bits, order):
         return reference.path_linear_weight_gradient(grad, x, bits, rows, order)
+    depth, groups = bits.shape[1], _group(bits)
+    return _carry(grad, x, groups, depth, groups.path_nodes(depth), np.arange(rows), rows)
+
+
+def path_linear_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited rows and their gradients, padded: (N, q), (N, p), (N, k) -> (M,), (M, q, p).
+
+    M = min(N (k + 1), rows). Runs as path_linear_weight_gradient does.
+    """
+    if not _carries(grad, x, bits, order):
+        return reference.path_linear_touched_gradient(grad, x, bits, rows, order)
+    depth, groups = bits.shape[1], _group(bits)
+    visited = groups.path_nodes(depth)
+    indices = padded_rows(visited, len(bits) * (depth + 1), rows)
+    return indices, _carry(grad, x, groups, depth, visited, visited, len(indices))
+
+
+def _carry(
+    grad: torch.Tensor,
+    x: torch.Tensor,
+    groups: NodeGroups,
+    depth: int,
+    visited: Integers,
+    nodes: Integers,
+    rows: int,
+) -> torch.Tensor:
+    """The gradients of ``nodes`` in the first rows of (rows, q, p), and zeros behind them.
+
+    groups: tokens by leaf. visited: the nodes on their paths. nodes: these, or all of the tree; both in level order.
+    """
     total = new_table(grad, rows, grad.shape[1], x.shape[1])
-    groups = _group(bits)
-    outer_products(groups.gather(grad), groups.gather(x), groups, total[(1 << depth) - 1 :])
-    visited = np.zeros(rows, np.uint8)
-    for level in range(depth + 1):
-        visited[(1 << level) - 1 + (groups.keys >> (depth - level))] = 1
+    starts = np.searchsorted(nodes, (1 << np.arange(depth + 2)) - 1)
+    above = starts[depth]
+    leaves = groups._replace(keys=np.searchsorted(nodes, groups.keys + (1 << depth) - 1) - above)
+    outer_products(groups.gather(grad), groups.gather(x), leaves, total[above:])
     use_torch_threads()
-    carry_to_parents(array(total), depth, visited)
+    children = 2 * nodes[:above, None] + np.array([1, 2])
+    rows_of = np.where(np.isin(children, visited), np.searchsorted(nodes, children), -1)
+    carry_to_parents(array(total), starts, rows_of)
     return total
+
+
+def _carries(grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, order: str) -> bool:
+    """Whether leaf gradients are carried to their parents by the compiled kernel."""
+    resolved = resolve_order(order, len(bits), x.shape[1], grad.shape[1], bits.shape[1], grad.itemsize)
+    return resolved == "prefixes" and product_dtype(grad) == grad.dtype
 
 
 def _multiply_formed(

@@ -12,6 +12,7 @@ from capratio.kernels.grouped_triton import arrange, multiply, multiply_into
 from capratio.kernels.leaf_triton import leaves
 from capratio.kernels.outer_triton import sum_outer_products
 from capratio.kernels.path_linear.ordering import resolve_order
+from capratio.kernels.routing import node_rows
 from capratio.kernels.token_tiles import add_children, sort_tokens
 
 
@@ -52,6 +53,21 @@ def path_linear_weight_gradient(
     ends = torch.cat([offsets[step::step] for step in steps])
     sum_outer_products(total, grad, x, tokens.order, begins, ends, rows)
     return total
+
+
+def path_linear_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited rows and their gradients, padded: (N, q), (N, p), (N, k) -> (M,), (M, q, p).
+
+    M = min(N (k + 1), rows). Each node sums over its own tokens, whatever the order.
+    """
+    depth = bits.shape[1]
+    indices, entries = sort_tokens(node_rows(leaves(bits), depth).reshape(-1)).compacted(rows)
+    values = grad.new_empty(len(indices), grad.shape[1], x.shape[1])
+    offsets = entries.offsets(len(indices))
+    sum_outer_products(values, grad, x, entries.order // (depth + 1), offsets[:-1], offsets[1:], rows)
+    return indices, values
 
 
 def _multiply(x: torch.Tensor, matrices: torch.Tensor, bits: torch.Tensor, order: str) -> torch.Tensor:

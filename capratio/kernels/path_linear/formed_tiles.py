@@ -80,26 +80,28 @@ def multiply_formed_transposed(
 
 
 @compile_parallel
-def carry_to_parents(total: Any, depth: int, visited: Any) -> None:
+def carry_to_parents(total: Any, starts: Any, children: Any) -> None:
     """Every node above the leaves gets the sum of its visited children, or zeros: level by level, from below.
 
-    total: (2^(k+1) - 1, q, p), of which the leaves' rows are there. visited: (2^(k+1) - 1,) of 0 and 1.
+    total: (rows, q, p) in level order, of which the leaves' rows are there. starts: (k + 2,), where each level begins
+    there. children: of each row above the leaves, the rows of its two children, and -1 for one that is not visited.
     """
     features = total.shape[1]
     blocks = (features + ROWS - 1) // ROWS
-    for level in range(depth - 1, -1, -1):
-        for task in prange(blocks << level):
-            node = (1 << level) - 1 + task // blocks
+    for level in range(starts.shape[0] - 3, -1, -1):
+        for task in prange(blocks * (starts[level + 1] - starts[level])):
+            row = starts[level] + task // blocks
+            left, right = children[row]
             one = total.dtype.type(1)
             for i in range((task % blocks) * ROWS, min((task % blocks + 1) * ROWS, features)):
-                if visited[2 * node + 1]:
-                    copy_row(total[node, i], total[2 * node + 1, i])
-                    if visited[2 * node + 2]:
-                        add_row(total[node, i], one, total[2 * node + 2, i])
-                elif visited[2 * node + 2]:
-                    copy_row(total[node, i], total[2 * node + 2, i])
+                if left >= 0:
+                    copy_row(total[row, i], total[left, i])
+                    if right >= 0:
+                        add_row(total[row, i], one, total[right, i])
+                elif right >= 0:
+                    copy_row(total[row, i], total[right, i])
                 else:
-                    total[node, i] = 0
+                    total[row, i] = 0
 
 
 @compile_tile

@@ -4,30 +4,38 @@ import torch
 
 from capratio.cost import op_formulas
 from capratio.cost.operation import OperationCost
+from capratio.cost.spec import DENSE_GRADIENT
 from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import define
 from capratio.kernels.leaf_index.reference import leaf_index
 from capratio.kernels.path_linear.ordering import resolve_order
 from capratio.kernels.product import Product, differentiate_product
+from capratio.kernels.touched_rows import most_touched
 
 
 def path_linear(
-    x: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str, backend: str = AUTO
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    bits: torch.Tensor,
+    order: str,
+    backend: str = AUTO,
+    weight_gradient: str = DENSE_GRADIENT,
 ) -> torch.Tensor:
     """Multiply every token by the sum of its path's matrices, y_n = (sum over l = 0..k of weight[node_l]) x_n.
 
     Args: x: (N, p). weight: (2^(k+1) - 1, q, p), level order. bits: (N, k) bool. order: ``leaves`` forms each visited
     leaf's matrix anew, ``prefixes`` forms shared prefixes once, ``nodes`` applies every node and adds outputs, ``auto``
-    takes the one of least roofline time for N. backend: one of ``capratio.kernels.backends.NAMES``.
+    takes the one of least roofline time for N. backend: one of ``capratio.kernels.backends.NAMES``. weight_gradient:
+    ``dense``, or ``touched``: of the visited nodes, sparse and coalesced.
 
-    Returns (N, q). Differentiable in x and weight; the gradient of weight is dense.
+    Returns (N, q). Differentiable in x and weight.
 
-    Raises InputError for another order, or a backend that is not known or cannot run where x lies.
+    Raises InputError for another order, a backend that is not known or cannot run where x lies, an unknown
+    weight_gradient, or a ``touched`` one that is compiled or differentiated twice.
 
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading.
     """
-    out: torch.Tensor = _PRODUCT.forward(x, weight, bits, order, backend)
-    return out
+    return _PRODUCT.apply(x, weight, bits, order, backend, table=weight, weight_gradient=weight_gradient)
 
 
 def path_linear_input_gradient(
@@ -44,6 +52,17 @@ def path_linear_weight_gradient(
     """The gradient of path_linear to weight, dW[node_l] += dy_n x_n^T: -> (rows, q, p), dense; rows is 2^(k+1) - 1."""
     out: torch.Tensor = _PRODUCT.weight_gradient(grad, x, bits, rows, order, backend)
     return out
+
+
+def path_linear_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str, backend: str = AUTO
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The nodes that path_linear visits, ascending, and their gradients: -> (M,), (M, q, p), M = min(N (k + 1), rows).
+
+    Behind those that are visited, rows have the index ``rows`` and are zero.
+    """
+    indices, values = _PRODUCT.touched_gradient(grad, x, bits, rows, order, backend)
+    return indices, values
 
 
 def _cost(x: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str, *, out_val: object) -> OperationCost:
@@ -68,6 +87,22 @@ def _weight_gradient_cost(
     (tokens, depth), p, q = bits.shape, x.shape[1], grad.shape[1]
     order = resolve_order(order, tokens, p, q, depth, x.itemsize)
     return op_formulas.path_linear_weight_gradient(tokens, p, q, depth, *_visited(bits), order, itemsize=x.itemsize)
+
+
+def _touched_gradient_cost(
+    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str, *, out_val: object
+) -> OperationCost:
+    (tokens, depth), p, q = bits.shape, x.shape[1], grad.shape[1]
+    order = resolve_order(order, tokens, p, q, depth, x.itemsize)
+    return op_formulas.path_linear_touched_gradient(tokens, p, q, depth, *_visited(bits), order, itemsize=x.itemsize)
+
+
+def _touched_gradient_fake(
+    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    tokens, depth = bits.shape
+    most = most_touched(tokens * (depth + 1), rows)
+    return bits.new_empty(most, dtype=torch.int64), grad.new_empty(most, grad.shape[1], x.shape[1])
 
 
 def _visited(bits: torch.Tensor) -> tuple[int, int]:
@@ -96,6 +131,12 @@ _PRODUCT = Product(
         "path_linear_weight_gradient(Tensor grad, Tensor x, Tensor bits, SymInt rows, str order) -> Tensor",
         lambda grad, x, bits, rows, order: grad.new_empty(rows, grad.shape[1], x.shape[1]),
         _weight_gradient_cost,
+    ),
+    define(
+        "path_linear",
+        "path_linear_touched_gradient(Tensor grad, Tensor x, Tensor bits, SymInt rows, str order) -> (Tensor, Tensor)",
+        _touched_gradient_fake,
+        _touched_gradient_cost,
     ),
 )
 differentiate_product(_PRODUCT)

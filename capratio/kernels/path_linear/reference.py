@@ -2,11 +2,13 @@
 
 import torch
 
+from capratio.kernels.leaf_index.reference import leaf_index
 from capratio.kernels.path_linear.ordering import resolve_order
 from capratio.kernels.path_linear.path_matrices import leaf_matrices, prefix_matrices
-from capratio.kernels.path_linear.path_sums import PathSums
+from capratio.kernels.path_linear.path_sums import PathSums, Places
 from capratio.kernels.precision import multiply_into, product_dtype, sum_dtype
-from capratio.kernels.routing import TokenGroups, group_by_leaf
+from capratio.kernels.routing import TokenGroups, group_by_leaf, node_rows
+from capratio.kernels.touched_rows import touched_rows
 
 
 def path_linear(x: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str) -> torch.Tensor:
@@ -25,6 +27,25 @@ def path_linear_weight_gradient(
     grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str
 ) -> torch.Tensor:
     """dW[node_l] += dy_n x_n^T for l = 0..k: (N, q), (N, p), (N, k) -> (rows, q, p)."""
+    return _sum_gradients(grad, x, bits, rows, range(rows), order)
+
+
+def path_linear_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited rows and their gradients, padded: (N, q), (N, p), (N, k) -> (M,), (M, q, p).
+
+    M = min(N (k + 1), rows).
+    """
+    indices, _ = touched_rows(node_rows(leaf_index(bits), bits.shape[1]), rows)
+    places = {row: place for place, row in enumerate(indices.tolist())}
+    return indices, _sum_gradients(grad, x, bits, len(indices), places, order)
+
+
+def _sum_gradients(
+    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, places: Places, order: str
+) -> torch.Tensor:
+    """The gradient of each node at its place in (rows, q, p), and zeros elsewhere."""
     depth = bits.shape[1]
     total = grad.new_zeros(rows, grad.shape[1], x.shape[1])
     groups = group_by_leaf(bits)
@@ -34,9 +55,9 @@ def path_linear_weight_gradient(
     if order == "nodes":
         for level in range(depth + 1):
             for prefix, tokens in groups.prefixes(depth - level):
-                multiply_into(total[2**level - 1 + prefix], columns[:, tokens], inputs[tokens])
+                multiply_into(total[places[2**level - 1 + prefix]], columns[:, tokens], inputs[tokens])
         return total
-    sums = PathSums(total, depth, carry=order == "prefixes")
+    sums = PathSums(total, depth, places, carry=order == "prefixes")
     for leaf, tokens in groups:
         path = sums.enter(leaf)
         if order == "prefixes":

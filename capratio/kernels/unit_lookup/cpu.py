@@ -13,7 +13,7 @@ from capratio.kernels.compiling import array, compile_parallel, use_torch_thread
 from capratio.kernels.crossovers import CPU_CROSSOVERS
 from capratio.kernels.huge_pages import new_table
 from capratio.kernels.index_check import check_rows
-from capratio.kernels.node_groups import group_tokens
+from capratio.kernels.node_groups import NodeGroups, group_tokens
 from capratio.kernels.precision import product_dtype
 from capratio.kernels.prefetching import prefetch_row
 from capratio.kernels.tiles import add_four_rows, add_row, dot_one
@@ -57,11 +57,23 @@ def unit_lookup_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch
     The look-ups are sorted by row, in the order of tokens and units, so that every row is summed at one place and
     written once.
     """
+    return _sum_groups(grad, x, node.shape[2], group_tokens(node.reshape(-1), rows), rows)
+
+
+def unit_lookup_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited rows and their gradients, padded: (N, q), (N, p), (N, p, m) -> (M,), (M, q), M = min(N p m, rows)."""
+    indices, groups = group_tokens(node.reshape(-1), rows).compacted(rows)
+    return indices, _sum_groups(grad, x, node.shape[2], groups, len(indices))
+
+
+def _sum_groups(grad: torch.Tensor, x: torch.Tensor, nodes: int, groups: NodeGroups, rows: int) -> torch.Tensor:
+    """The sum of each group's look-ups in its row of (rows, q), and zeros in the others."""
     wide = product_dtype(grad)
     total = new_table(grad, rows, grad.shape[1], dtype=wide)
-    groups = group_tokens(node.reshape(-1), rows)
     use_torch_threads()
-    _sum_rows(array(grad.to(wide)), array(x.to(wide)), node.shape[2], groups.order, *groups.ranges(rows), array(total))
+    _sum_rows(array(grad.to(wide)), array(x.to(wide)), nodes, groups.order, *groups.ranges(rows), array(total))
     return total.to(grad.dtype)
 
 

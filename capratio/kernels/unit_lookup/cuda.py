@@ -7,7 +7,7 @@ import triton.language as tl
 from capratio.kernels import cuda_blocks
 from capratio.kernels.compiling_triton import compile_kernel, on_device
 from capratio.kernels.rows_triton import sum_groups
-from capratio.kernels.token_tiles import sort_tokens
+from capratio.kernels.token_tiles import TokenOrder, sort_tokens
 
 
 def unit_lookup(x: torch.Tensor, table: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
@@ -77,11 +77,24 @@ def unit_lookup_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch
 
     The entries (n, j, m) are sorted by their rows, and those of a row added in order.
     """
+    return _sum_entries(grad, x, node, sort_tokens(node.reshape(-1)), rows)
+
+
+def unit_lookup_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited rows and their gradients, padded: (N, q), (N, p), (N, p, m) -> (M,), (M, q), M = min(N p m, rows)."""
+    indices, entries = sort_tokens(node.reshape(-1)).compacted(rows)
+    return indices, _sum_entries(grad, x, node, entries, len(indices))
+
+
+def _sum_entries(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, entries: TokenOrder, rows: int
+) -> torch.Tensor:
     _, units, nodes = node.shape
     total = grad.new_empty(rows, grad.shape[1])
     # A token without units has no entry, and divides nothing.
     per_source, per_scale = max(1, units * nodes), max(1, nodes)
-    entries = sort_tokens(node.reshape(-1))
     sum_groups(total, grad, entries, scale=x.reshape(-1).contiguous(), per_source=per_source, per_scale=per_scale)
     return total
 

@@ -1,10 +1,12 @@
 """unit_lookup by torch's own embedding bag, a peer: a token is a bag of its units' rows, weighted by the units.
 
-The gradient of the table is dense: a sparse one cannot leave an operation whose gradient is dense for all backends.
+The gradient of touched rows is torch's own sparse one, coalesced.
 """
 
 import torch
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding_bag, pad
+
+from capratio.kernels.touched_rows import most_touched
 
 _SUM = 0
 _NO_PADDING = -1
@@ -27,6 +29,21 @@ def unit_lookup_input_gradient(grad: torch.Tensor, table: torch.Tensor, node: to
 
 def unit_lookup_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int) -> torch.Tensor:
     """dtable[node_njm] += x_nj dy_n: (N, q), (N, p), (N, p, m) -> (rows, q)."""
+    return _table_gradient(grad, x, node, rows, sparse=False)
+
+
+def unit_lookup_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited rows and their gradients, padded: (N, q), (N, p), (N, p, m) -> (M,), (M, q), M = min(N p m, rows)."""
+    gradient = _table_gradient(grad, x, node, rows, sparse=True).coalesce()
+    padding = most_touched(node.numel(), rows) - gradient.indices().shape[1]
+    return pad(gradient.indices()[0], (0, padding), value=rows), pad(gradient.values(), (0, 0, 0, padding))
+
+
+def _table_gradient(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, *, sparse: bool
+) -> torch.Tensor:
     offsets, bags, sizes = _bags(node)
     out: torch.Tensor = torch.ops.aten._embedding_bag_backward(
         grad.contiguous(),
@@ -38,7 +55,7 @@ def unit_lookup_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch
         rows,
         False,
         _SUM,
-        False,
+        sparse,
         _weights(x, node).flatten(),
         _NO_PADDING,
     )

@@ -4,25 +4,35 @@ import torch
 
 from capratio.cost import op_formulas
 from capratio.cost.operation import OperationCost
+from capratio.cost.spec import DENSE_GRADIENT
 from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import define
 from capratio.kernels.product import Product, differentiate_product
+from capratio.kernels.touched_rows import most_touched
 
 
-def unit_lookup(x: torch.Tensor, table: torch.Tensor, node: torch.Tensor, backend: str = AUTO) -> torch.Tensor:
+def unit_lookup(
+    x: torch.Tensor,
+    table: torch.Tensor,
+    node: torch.Tensor,
+    backend: str = AUTO,
+    weight_gradient: str = DENSE_GRADIENT,
+) -> torch.Tensor:
     """Add up the input units' vectors, y_n = sum over j of x_nj (sum over m of table[node_njm]).
 
-    Args: x: (N, p). table: (rows, q). node: (N, p, m) int64, rows of ``table``: the m nodes of unit j for token n.
-    backend: one of ``capratio.kernels.backends.NAMES``.
+    Args: x: (N, p). table: (rows, q), or (p, rows / p, q), whose rows are counted on from unit to unit. node: (N, p, m)
+    int64, rows of ``table``: the m nodes of unit j for token n. backend: one of ``capratio.kernels.backends.NAMES``.
+    weight_gradient: ``dense``, or ``touched``: of the visited rows, sparse and coalesced.
 
-    Returns (N, q). Differentiable in x and table; the gradient of table is dense.
+    Returns (N, q). Differentiable in x and table.
 
-    Raises InputError for a backend that is not known or cannot run where x lies.
+    Raises InputError for a backend that is not known or cannot run where x lies, an unknown weight_gradient, or a
+    ``touched`` one that is compiled or differentiated twice.
 
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading.
     """
-    out: torch.Tensor = _PRODUCT.forward(x, table, node, backend)
-    return out
+    rows = table.flatten(0, -2)
+    return _PRODUCT.apply(x, rows, node, backend, table=table, weight_gradient=weight_gradient)
 
 
 def unit_lookup_input_gradient(
@@ -39,6 +49,17 @@ def unit_lookup_weight_gradient(
     """The gradient of unit_lookup to table, dtable[node_njm] += x_nj dy_n: -> (rows, q), dense."""
     out: torch.Tensor = _PRODUCT.weight_gradient(grad, x, node, rows, backend)
     return out
+
+
+def unit_lookup_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, backend: str = AUTO
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The rows that unit_lookup visits, ascending, and their gradients: -> (M,), (M, q), M = min(N p m, rows).
+
+    Behind those that are visited, rows have the index ``rows`` and are zero.
+    """
+    indices, values = _PRODUCT.touched_gradient(grad, x, node, rows, backend)
+    return indices, values
 
 
 def _cost(x: torch.Tensor, table: torch.Tensor, node: torch.Tensor, *, out_val: object) -> OperationCost:
@@ -60,6 +81,20 @@ def _weight_gradient_cost(
     return op_formulas.unit_lookup_weight_gradient(tokens, p, grad.shape[1], nodes, rows=rows, itemsize=x.itemsize)
 
 
+def _touched_gradient_cost(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, *, out_val: object
+) -> OperationCost:
+    tokens, p, nodes = node.shape
+    return op_formulas.unit_lookup_touched_gradient(tokens, p, grad.shape[1], nodes, rows=rows, itemsize=x.itemsize)
+
+
+def _touched_gradient_fake(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    most = most_touched(node.numel(), rows)
+    return node.new_empty(most), grad.new_empty(most, grad.shape[1])
+
+
 _PRODUCT = Product(
     define(
         "unit_lookup",
@@ -78,6 +113,12 @@ _PRODUCT = Product(
         "unit_lookup_weight_gradient(Tensor grad, Tensor x, Tensor node, SymInt rows) -> Tensor",
         lambda grad, x, node, rows: grad.new_empty(rows, grad.shape[1]),
         _weight_gradient_cost,
+    ),
+    define(
+        "unit_lookup",
+        "unit_lookup_touched_gradient(Tensor grad, Tensor x, Tensor node, SymInt rows) -> (Tensor, Tensor)",
+        _touched_gradient_fake,
+        _touched_gradient_cost,
     ),
 )
 differentiate_product(_PRODUCT)

@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import embedding_bag
 
 from capratio.kernels.precision import add_rows, product_dtype, sum_dtype
+from capratio.kernels.touched_rows import touched_rows
 
 # Formed vectors of a chunk, (tokens, p, q): 32 MiB hold 32 tokens of 512 x 512 float32, enough that the calls of a
 # chunk (some 10 us) vanish beside forming it (some 10 ms), and little enough that no batch meets a memory limit.
@@ -39,6 +40,14 @@ def unit_lookup_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch
         for column in node[tokens].unbind(2):
             add_rows(total, column.flatten(), scaled.flatten(0, 1))
     return total.to(grad.dtype)
+
+
+def unit_lookup_touched_gradient(
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The visited rows and their gradients, padded: (N, q), (N, p), (N, p, m) -> (M,), (M, q), M = min(N p m, rows)."""
+    indices, place = touched_rows(node, rows)
+    return indices, unit_lookup_weight_gradient(grad, x, place, len(indices))
 
 
 def _form(table: torch.Tensor, node: torch.Tensor) -> torch.Tensor:

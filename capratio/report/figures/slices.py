@@ -22,6 +22,7 @@ SETTING = (
     "gate",
     "bias",
     "options",
+    "weight_gradient",
 )
 # Sizes of the layer; free where a figure compares layers of different widths.
 WIDTHS = ("in_features", "out_features")
