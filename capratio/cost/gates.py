@@ -16,7 +16,7 @@ def gate_parameters(spec: LayerSpec) -> int:
     A descent to a leaf has 2^k - 1 hyperplanes of p features with an offset; neurons on a path are weights.
     """
     if spec.gate == "descent":
-        return (2**spec.depth - 1) * _hyperplane(spec)
+        return (spec.nodes - 1) * _hyperplane(spec)
     return {"signs": 0, "hyperplanes": spec.depth * spec.gate_width, "thresholds": spec.depth * spec.in_features}[
         spec.gate
     ]

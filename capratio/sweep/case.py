@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from capratio.cost.spec import LayerSpec
+from capratio.cost.spec import HIDDEN, LayerSpec
 from capratio.errors import InputError
 from capratio.records.case_id import case_id
 from capratio.records.record import Point
@@ -94,4 +94,5 @@ def spec_of(point: Point) -> LayerSpec:
         form=point.form,
         bias=point.bias,
         gate=point.gate,
+        hidden=int((point.options or {}).get("hidden", HIDDEN)),
     )

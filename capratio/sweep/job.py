@@ -89,6 +89,7 @@ def _process_key(case: Case) -> tuple[object, ...]:
         point.bias,
         point.gate,
         point.order,
+        tuple(sorted((point.options or {}).items())),
         None if case.side_by_side else point.backend,
         point.threads,
     )

@@ -36,8 +36,8 @@ def verify_output(
     gradients = None if input_gradient is None else (input_gradient[0].cpu(), input_gradient[1].cpu())
     for token in _chosen(len(x)):
         own = torch.zeros(0) if bits is None else bits[token]
-        weights = token_weights(spec, state, own)
         row = x[token].double()
+        weights = token_weights(spec, state, own, row)
         expected = weights.weight @ row + weights.bias
         reach = weights.magnitude @ row.abs() + weights.bias.abs()
         _compare(out[token], expected, reach, spec.in_features * weights.nodes, f"output of token {token}")

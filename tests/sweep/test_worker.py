@@ -11,6 +11,7 @@ from capratio.cost import executed_flop
 from capratio.cost.flop import Flop
 from capratio.inputs.table import make_input
 from capratio.layers.gated_layer import GatedLayer
+from capratio.layers.table import Layer
 from capratio.measure.eviction import CacheEvictor
 from capratio.records.codec import decode
 from capratio.records.record import Point, Record
@@ -20,7 +21,7 @@ from capratio.sweep.code_warmer import CodeWarmer
 from capratio.sweep.estimate import estimated_bytes
 from capratio.sweep.job import Job
 from capratio.sweep.refusal import RefusedError
-from capratio.sweep.trial import Layer, build_layer, prepare_trial
+from capratio.sweep.trial import build_layer, prepare_trial
 from tests.sweep.points import POINT
 
 QUICK = Sampling(min_samples=3, max_samples=3, time_limit_s=0.02, decode_tokens=4)
