@@ -9,6 +9,7 @@ from capratio.errors import InputError
 from capratio.kernels.backends import AUTO
 from capratio.kernels.leaf_feedforward import leaf_feedforward
 from capratio.kernels.leaf_linear import leaf_linear
+from capratio.kernels.routing import leaf_bits
 from capratio.layers.descent_gate import DescentGate
 from capratio.layers.fast_feedforward import FastFeedforward
 from capratio.layers.initialization import draw_linear, new_table
@@ -72,7 +73,7 @@ class LeafFeedforward(FastFeedforward):
             draw_linear(self.bias_out, self.spec.hidden)
 
     def _row_bits(self, x: torch.Tensor) -> torch.Tensor:
-        return self.gate.decide(x)
+        return leaf_bits(self.gate.leaf(x, self.backend), self.depth)
 
     def _rows(self, x: torch.Tensor) -> torch.Tensor:
         if self.backend == self.peer:

@@ -63,7 +63,7 @@ class PathFeedforward(FastFeedforward):
             draw_linear(self.bias, self.depth + 1)
 
     def _row_bits(self, x: torch.Tensor) -> torch.Tensor:
-        node, _ = neuron_path(x, self.weight_in.detach(), self.depth)
+        node, _ = neuron_path(x, self.weight_in.detach(), self.depth, self.backend)
         return leaf_bits(node[:, -1] - (2**self.depth - 1), self.depth)
 
     def _rows(self, x: torch.Tensor) -> torch.Tensor:

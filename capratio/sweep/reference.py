@@ -32,8 +32,7 @@ class TokenWeights:
 def token_weights(spec: LayerSpec, state: dict[str, torch.Tensor], bits: torch.Tensor, x: torch.Tensor) -> TokenWeights:
     """The effective weights of one token with the given bits: (k,), or (p, k) where units have bits of their own.
 
-    The node of a prefix is found from its text as a binary number, one prefix at a time. Fast feedforward layers, whose
-    decisions are their own, are walked again, and the given bits are taken only where rounding may decide.
+    The node of a prefix is found from its text as a binary number, one prefix at a time.
 
     Args: x: (p,), float64 on the CPU; the weights of tree layers do not depend on it.
 
@@ -59,21 +58,40 @@ def token_weights(spec: LayerSpec, state: dict[str, torch.Tensor], bits: torch.T
     raise InputError(f"the layer {spec.layer!r} has no float64 reference; verify it against one of your own.")
 
 
+def wrong_decision(spec: LayerSpec, state: dict[str, torch.Tensor], bits: torch.Tensor, x: torch.Tensor) -> int | None:
+    """The first bit, counted from 1, that is not that of a walk in float64, by more than rounding; None where all are.
+
+    Only the bits of a descent are looked at: a fast feedforward layer finds them from its own nodes, at each of which a
+    token goes right where weight . x + offset > 0. Args: as token_weights.
+    """
+    if spec.gate != "descent":
+        return None
+    weight, offset = (state["gate.weight"], state["gate.bias"]) if spec.form == "leaf" else (state["weight_in"], None)
+    # Half types are multiplied and summed in float32.
+    eps = torch.finfo(torch.float64 if weight.dtype == torch.float64 else torch.float32).eps
+    for place, (node, bit) in enumerate(zip(_rows(bits, "path").tolist(), bits.tolist(), strict=False), start=1):
+        row, added = _exact(weight[node]), 0.0 if offset is None else float(offset[node])
+        score = float(row @ x) + added
+        rounding = DECISION_SAFETY * sqrt(len(x)) * eps * (float(row.abs() @ x.abs()) + abs(added))
+        if abs(score) > rounding and (score > 0) != bit:
+            return place
+    return None
+
+
 def _exact(values: torch.Tensor) -> torch.Tensor:
     return values.cpu().double()
 
 
 def _rows(bits: torch.Tensor, form: str) -> torch.Tensor:
     text = "".join("1" if bit else "0" for bit in bits.tolist())
-    if form == "collapsed":
+    if form != "path":
         return torch.tensor([int(text or "0", 2)])
     return torch.tensor([2**level - 1 + int(text[:level] or "0", 2) for level in range(len(text) + 1)])
 
 
 def _leaf_network(state: dict[str, torch.Tensor], bits: torch.Tensor, x: torch.Tensor) -> TokenWeights:
     """W_out relu(W_in x + b_in) + b_out of the token's leaf: a unit that is on passes its weights, others nothing."""
-    hyperplanes = state["gate.weight"]
-    leaf = _descend(hyperplanes, state["gate.bias"], bits, x)[-1] - len(hyperplanes)
+    leaf = int(_rows(bits, "leaf"))
     first, first_bias = _exact(state["weight_in"][leaf]), _exact(state["bias_in"][leaf])
     second = _exact(state["weight_out"][leaf])
     live = second * (first @ x + first_bias > 0)
@@ -83,25 +101,10 @@ def _leaf_network(state: dict[str, torch.Tensor], bits: torch.Tensor, x: torch.T
 
 def _neurons(state: dict[str, torch.Tensor], bits: torch.Tensor, x: torch.Tensor, bias: torch.Tensor) -> TokenWeights:
     """The sum over the way of v Phi(v) w_out, v = w_in . x, whose derivative in v is Phi(v) + v phi(v)."""
-    table = state["weight_in"]
-    nodes = _descend(table, torch.zeros(len(table), dtype=table.dtype), bits, x)
-    first, second = _exact(table[nodes]), _exact(state["weight_out"][nodes])
+    nodes = _rows(bits, "path")
+    first, second = _exact(state["weight_in"][nodes]), _exact(state["weight_out"][nodes])
     value = first @ x
     share = (1 + torch.erf(value / sqrt(2))) / 2
     slope = share + value * torch.exp(-(value**2) / 2) / sqrt(2 * pi)
     rest = (value * share - slope * value) @ second + bias
     return TokenWeights((second.T * slope) @ first, rest, STEEPEST_GELU * second.abs().T @ first.abs(), len(nodes))
-
-
-def _descend(weight: torch.Tensor, offset: torch.Tensor, bits: torch.Tensor, x: torch.Tensor) -> list[int]:
-    """The nodes from the root on, to the right child where weight . x + offset > 0; the last may be a leaf."""
-    nodes = [0]
-    # Half types are multiplied and summed in float32.
-    eps = torch.finfo(torch.float64 if weight.dtype == torch.float64 else torch.float32).eps
-    for bit in bits.tolist():
-        row, added = _exact(weight[nodes[-1]]), _exact(offset[nodes[-1]])
-        score = float(row @ x + added)
-        unsure = DECISION_SAFETY * sqrt(len(x)) * eps * float(row.abs() @ x.abs() + added.abs())
-        right = bit if abs(score) <= unsure else score > 0
-        nodes.append(2 * nodes[-1] + (2 if right else 1))
-    return nodes

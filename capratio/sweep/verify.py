@@ -3,7 +3,7 @@
 import torch
 
 from capratio.cost.spec import LayerSpec
-from capratio.sweep.reference import TokenWeights, token_weights
+from capratio.sweep.reference import TokenWeights, token_weights, wrong_decision
 
 # Every token of a batch up to this many, and this many seeded ones of a larger batch, are compared with the reference.
 VERIFIED_TOKENS = 64
@@ -37,6 +37,9 @@ def verify_output(
     for token in _chosen(len(x)):
         own = torch.zeros(0) if bits is None else bits[token]
         row = x[token].double()
+        decision = wrong_decision(spec, state, own, row)
+        if decision is not None:
+            raise WrongAnswerError(f"bit {decision} of token {token} is not that of the float64 reference.")
         weights = token_weights(spec, state, own, row)
         expected = weights.weight @ row + weights.bias
         reach = weights.magnitude @ row.abs() + weights.bias.abs()
