@@ -31,7 +31,7 @@ BACKENDS: dict[str, tuple[str, ...]] = {
     "path_bias": (REFERENCE, CPU, CUDA),
     "path_feedforward": (REFERENCE, "ultrafastbert"),
     "path_linear": (REFERENCE, CPU, CUDA),
-    "tree_descent": (REFERENCE, CPU),
+    "tree_descent": (REFERENCE, CPU, CUDA),
     "tree_route": (REFERENCE, CPU, CUDA),
     "unit_lookup": (REFERENCE, CPU, CUDA, "embedding-bag"),
 }
