@@ -99,8 +99,10 @@ def cost(
         check_bits(spec)
     costs = [closed_form(spec, order) for spec in specs]
     if as_json:
+        sizes = {"in_features": in_features, "out_features": out_features}
+        sizes |= {"hidden": hidden} if form == "leaf" else {}
         for each in costs:
-            click.echo(json.dumps({"in_features": in_features, "out_features": out_features} | each.as_row()))
+            click.echo(json.dumps(sizes | each.as_row()))
         return
     units = f" by {hidden} units a leaf" if form == "leaf" else ""
     click.echo(

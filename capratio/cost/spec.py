@@ -25,7 +25,7 @@ GATES_OF = {
 ORDERS = ("leaves", "prefixes", "nodes")
 PASSES = ("forward", "decode", "train")
 
-# Units of a leaf where a layer is asked for by its name alone: the largest leaves that Belcak & Wattenhofer 2023 try.
+# Units of a leaf's network where none are asked for, a choice of ours: whole vectors of every processor's registers.
 HIDDEN = 32
 
 # Node indices are int64, and the last node of a path table is 2^(k+1) - 2.
