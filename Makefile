@@ -40,7 +40,7 @@ published: $(VENV)/installed  ## Measure tree, routing and threads in full (unde
 	$(BIN)/capratio report runs/published --out reports/$(MACHINE) --made-by 'make published MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
 	$(BIN)/capratio verdict runs/published || [ $$? -eq 1 ]
 
-kernels: $(VENV)/installed  ## Measure our kernels beside their peers (under 2 hours) and write reports/MACHINE-kernels; DEVICE=cuda on a GPU
+kernels: $(VENV)/installed-peers  ## Measure our kernels beside their peers (under 2 hours) and write reports/MACHINE-kernels; DEVICE=cuda on a GPU
 	$(BIN)/capratio sweep kernels peers $(if $(DEVICE),--device $(DEVICE)) --out runs/kernels
 	$(BIN)/capratio report runs/kernels --out reports/$(MACHINE)-kernels --made-by 'make kernels MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
 	$(BIN)/capratio verdict runs/kernels || [ $$? -eq 1 ]
@@ -66,6 +66,9 @@ endef
 
 $(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt $(SOURCES)
 	$(call install,.)
+
+$(VENV)/installed-peers: $(BIN)/python pyproject.toml constraints.txt $(SOURCES)
+	$(call install,.[peers])
 
 $(VENV)/installed-test: $(BIN)/python pyproject.toml constraints.txt
 	$(call install,.[test])

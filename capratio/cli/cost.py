@@ -36,9 +36,25 @@ COLUMNS = {
     help="Depth k, or a range such as 0:12, its ends included.",
 )
 @click.option(
-    "--form", type=click.Choice(["path", "collapsed"]), default="path", show_default=True, help="What is stored."
+    "--form",
+    type=click.Choice(["path", "collapsed", "leaf"]),
+    default="path",
+    show_default=True,
+    help="What is stored.",
 )
-@click.option("--gate", type=click.Choice(["signs", "hyperplanes", "thresholds"]), default="signs", show_default=True)
+@click.option(
+    "--gate",
+    type=click.Choice(["signs", "hyperplanes", "thresholds", "descent"]),
+    show_default="the layer's first: signs, or descent",
+    help="What gives the bits.",
+)
+@click.option(
+    "--hidden",
+    type=click.IntRange(1, WIDEST),
+    default=32,
+    show_default=True,
+    help="Units of a leaf's network, where leaves have one.",
+)
 @click.option(
     "--order",
     type=click.Choice(["leaves", "prefixes", "nodes"]),
@@ -54,14 +70,15 @@ def cost(
     out_features: int,
     depths: range,
     form: str,
-    gate: str,
+    gate: str | None,
+    hidden: int,
     order: str,
     bias: bool,
     as_json: bool,
 ) -> None:
     """Print what one token costs in LAYER by its closed form: exact integers, 1 multiply-add = 2 FLOP.
 
-    LAYER is dense, tree-shared (or tree), tree-unit or tree-bias.
+    LAYER is dense, tree-shared (or tree), tree-unit, tree-bias or fast-feedforward.
 
     \b
     Example:
@@ -72,20 +89,25 @@ def cost(
 
     from capratio.cost.closed_form import closed_form
     from capratio.cost.layer_names import layer_id
-    from capratio.cost.spec import LayerSpec, check_bits
+    from capratio.cost.spec import GATES_OF, LayerSpec, check_bits
     from capratio.display import text_table
 
     name = layer_id(layer)
-    specs = [LayerSpec(name, in_features, out_features, depth, form, bias, gate) for depth in depths]
+    gate = gate or GATES_OF[name][0]
+    specs = [LayerSpec(name, in_features, out_features, depth, form, bias, gate, hidden=hidden) for depth in depths]
     for spec in specs:
         check_bits(spec)
     costs = [closed_form(spec, order) for spec in specs]
     if as_json:
+        sizes = {"in_features": in_features, "out_features": out_features}
+        sizes |= {"hidden": hidden} if form == "leaf" else {}
         for each in costs:
-            click.echo(json.dumps({"in_features": in_features, "out_features": out_features} | each.as_row()))
+            click.echo(json.dumps(sizes | each.as_row()))
         return
+    units = f" by {hidden} units a leaf" if form == "leaf" else ""
     click.echo(
-        f"{name}, {form} form, {in_features} -> {out_features} features, gate {gate}; parameters and FLOP of one token"
+        f"{name}, {form} form, {in_features} -> {out_features} features{units}, gate {gate}; parameters and FLOP of "
+        "one token"
     )
     rows = [each.as_row() for each in costs]
     click.echo(text_table(list(COLUMNS), [[row[key] for key in COLUMNS.values()] for row in rows]))

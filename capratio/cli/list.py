@@ -28,14 +28,14 @@ def _layers() -> str:
 
     from capratio.cost.closed_forms.table import CLOSED_FORMS
     from capratio.cost.layer_names import LAYER_ALIASES
-    from capratio.cost.spec import FORMS, GATES_OF
+    from capratio.cost.spec import FORMS_OF, GATES_OF
     from capratio.display import text_table
 
     also = {layer: alias for alias, layer in LAYER_ALIASES.items()}
     rows = []
     for layer, form in CLOSED_FORMS.items():
         # A dense layer has neither leaves nor bits.
-        forms, gates = (None, None) if layer == "dense" else (", ".join(FORMS), ", ".join(GATES_OF[layer]))
+        forms, gates = (None, None) if layer == "dense" else (", ".join(FORMS_OF[layer]), ", ".join(GATES_OF[layer]))
         # The file of a closed form says what the layer is, its class what the layer costs.
         rows.append((layer, also.get(layer), forms, gates, _first_sentence(getattr(getmodule(form), "__doc__", None))))
     headers = ["layer", "also", "forms", "gates", "what it is"]

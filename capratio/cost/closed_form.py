@@ -83,7 +83,7 @@ def closed_form(spec: LayerSpec, order: str = "leaves") -> Cost:
     """The cost of one token in the paper's accounting.
 
     Product and overhead are the law of the layer's own file in ``closed_forms``; beside it 2kp gating FLOP of
-    hyperplanes and q FLOP of a bias.
+    hyperplanes (k (2p + 1) of a descent to a leaf) and q FLOP of a bias.
 
     Args: order: ``leaves`` or ``prefixes`` forms the path's matrix (the paper's accounting), ``nodes`` applies each
     node and adds the outputs; a layer without orders ignores it.
@@ -95,7 +95,7 @@ def closed_form(spec: LayerSpec, order: str = "leaves") -> Cost:
     if order not in ORDERS:
         raise InputError(f"order={order!r} is not known; it must be one of {', '.join(ORDERS)}.")
     form, token = CLOSED_FORMS[spec.layer], one_token(spec)
-    bias = Flop(bias=spec.out_features if spec.bias else 0)
+    bias = Flop(bias=spec.out_features if spec.output_bias else 0)
     return Cost(
         spec=spec,
         order=order if has_orders(spec) else None,

@@ -28,7 +28,7 @@ def executed_flop(spec: LayerSpec, visited: VisitedNodes, pass_: str, order: str
     """
     order = _checked(spec, visited, pass_, order)
     flop = CLOSED_FORMS[spec.layer].executed(spec, visited, pass_, order).flop + gate_cost(spec, visited.tokens).flop
-    return flop + Flop(bias=_bias_flop(visited.tokens, spec.out_features, pass_) if spec.bias else 0)
+    return flop + Flop(bias=_bias_flop(visited.tokens, spec.out_features, pass_) if spec.output_bias else 0)
 
 
 def executed_routing(spec: LayerSpec, tokens: int, pass_: str) -> int:

@@ -5,18 +5,29 @@ from math import expm1, log1p
 
 from capratio.errors import InputError
 
-LAYERS = ("dense", "tree-shared", "tree-unit", "tree-bias")
-FORMS = ("path", "collapsed")
-GATES = ("signs", "hyperplanes", "thresholds")
+LAYERS = ("dense", "tree-shared", "tree-unit", "tree-bias", "fast-feedforward")
+FORMS = ("path", "collapsed", "leaf")
+FORMS_OF = {
+    "dense": ("path",),
+    "tree-shared": ("path", "collapsed"),
+    "tree-unit": ("path", "collapsed"),
+    "tree-bias": ("path", "collapsed"),
+    "fast-feedforward": ("path", "leaf"),
+}
+GATES = ("signs", "hyperplanes", "thresholds", "descent")
 GATES_OF = {
     "dense": ("signs",),
     "tree-shared": ("signs", "hyperplanes"),
     "tree-unit": ("signs", "thresholds"),
     "tree-bias": ("signs", "hyperplanes"),
+    "fast-feedforward": ("descent",),
 }
 ORDERS = ("leaves", "prefixes", "nodes")
 DENSE_GRADIENT, TOUCHED_GRADIENT = WEIGHT_GRADIENTS = ("dense", "touched")
 PASSES = ("forward", "forward-grad", "decode", "train")
+
+# Units of a leaf's network where none are asked for, a choice of ours: whole vectors of every processor's registers.
+HIDDEN = 32
 
 # Node indices are int64, and the last node of a path table is 2^(k+1) - 2.
 MAX_DEPTH = 62
@@ -26,11 +37,13 @@ MAX_DEPTH = 62
 class LayerSpec:
     """The sizes and options from which a layer's cost follows.
 
-    layer: an id of ``LAYERS``. form: ``path`` (all nodes stored) or ``collapsed`` (path sums stored for each leaf);
-    a dense layer has the form ``path`` and depth 0. in_features p, out_features q, depth k: counts.
-    gate: ``signs``, ``hyperplanes`` (shared bits only) or ``thresholds`` (own bits only). gate_features h: of the
-    tensor that the gate reads; 0 for the layer's own input, p. weight_gradient: ``dense`` (a gradient of the table's
-    size) or ``touched`` (of the visited rows alone; a dense layer has one row).
+    layer: an id of ``LAYERS``. form: ``path`` (all nodes stored), ``collapsed`` (path sums stored for each leaf) or
+    ``leaf`` (a network stored for each leaf, fast feedforward only); a dense layer has the form ``path`` and depth 0.
+    in_features p, out_features q, depth k: counts. gate: ``signs``, ``hyperplanes`` (shared bits only), ``thresholds``
+    (own bits only) or ``descent`` (each node on the way down decides, fast feedforward only). gate_features h: of the
+    tensor that the gate reads; 0 for the layer's own input, p. hidden: units of a leaf's network; other forms have
+    none, and ignore it. weight_gradient: ``dense`` (a gradient of the table's size) or ``touched`` (of the visited rows
+    alone; a dense layer has one row).
 
     Raises InputError for a size or an option outside these.
     """
@@ -44,13 +57,14 @@ class LayerSpec:
     gate: str = "signs"
     gate_features: int = 0
     weight_gradient: str = DENSE_GRADIENT
+    hidden: int = HIDDEN
 
     def __post_init__(self) -> None:
         _one_of("layer", self.layer, LAYERS)
         _one_of("form", self.form, FORMS)
         _one_of("gate", self.gate, GATES)
         known_weight_gradient(self.weight_gradient)
-        for name in ("in_features", "out_features", "depth", "gate_features"):
+        for name in ("in_features", "out_features", "depth", "gate_features", "hidden"):
             given = getattr(self, name)
             if not isinstance(given, int) or isinstance(given, bool):
                 raise InputError(f"{name}={given!r} was given; it must be an integer of Python's own.")
@@ -59,6 +73,8 @@ class LayerSpec:
                 f"in_features={self.in_features} and out_features={self.out_features} were given; "
                 "both must be at least 1."
             )
+        if self.hidden < 1:
+            raise InputError(f"hidden={self.hidden} was given; the network of a leaf has at least 1 unit.")
         if not 0 <= self.depth <= MAX_DEPTH:
             raise InputError(f"depth={self.depth} was given; a depth is a number of gating bits from 0 to {MAX_DEPTH}.")
         if self.layer == "dense" and self.depth != 0:
@@ -74,6 +90,9 @@ class LayerSpec:
                 f"a dense layer was given weight_gradient={self.weight_gradient!r}; it touches all of its weights, use "
                 f"weight_gradient={DENSE_GRADIENT!r}."
             )
+        if self.form not in FORMS_OF[self.layer]:
+            allowed = ", ".join(FORMS_OF[self.layer])
+            raise InputError(f"form={self.form!r} was given to {self.layer}; its form must be one of {allowed}.")
         if self.gate not in GATES_OF[self.layer]:
             allowed = ", ".join(GATES_OF[self.layer])
             raise InputError(f"gate={self.gate!r} was given to {self.layer}; its gate must be one of {allowed}.")
@@ -85,9 +104,14 @@ class LayerSpec:
 
     @property
     def nodes(self) -> int:
-        """Rows of the weight table: every node of the tree, or every leaf when collapsed."""
+        """Rows of the weight table: every node of the tree, or every leaf when only leaves have weights."""
         leaves: int = 2**self.depth
-        return leaves if self.form == "collapsed" else 2 * leaves - 1
+        return 2 * leaves - 1 if self.form == "path" else leaves
+
+    @property
+    def output_bias(self) -> bool:
+        """Whether one q-vector is added to every output; the networks of leaves have biases of their own."""
+        return self.bias and self.form != "leaf"
 
     @property
     def touched_gradient(self) -> bool:
@@ -129,8 +153,10 @@ def known_weight_gradient(weight_gradient: str) -> str:
 
 
 def check_bits(spec: LayerSpec) -> None:
-    """Raise InputError where a layer's input has fewer features than its gate takes: one a bit, but for hyperplanes."""
-    if spec.gate == "hyperplanes" or spec.depth <= spec.in_features:
+    """Raise InputError where a layer's input has fewer features than its gate takes: one a bit, but for hyperplanes,
+    those of a descent too.
+    """
+    if spec.gate in ("hyperplanes", "descent") or spec.depth <= spec.in_features:
         return
     other = ", or gate hyperplanes" if "hyperplanes" in GATES_OF[spec.layer] else ""
     raise InputError(

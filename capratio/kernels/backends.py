@@ -1,9 +1,9 @@
 """Which implementation of an operation runs: the one that is named, or for ``auto`` the one measured to be faster.
 
 An implementation is a module of the operation's folder, ``reference``, ``cpu`` or ``cuda``, that is imported when it is
-first asked for, so that numba and triton are loaded only where they run. A peer is what a user would write with torch's
-own functions instead; it is never chosen by ``auto``, and measured beside ours. The reference of leaf_linear is the
-peer that loops over the visited leaves.
+first asked for, so that numba and triton are loaded only where they run. A peer is what a user would take instead,
+torch's own functions, a package or a published algorithm; it is never chosen by ``auto``, and measured beside ours. The
+reference of leaf_linear is the peer that loops over the visited leaves.
 """
 
 import os
@@ -20,21 +20,24 @@ from capratio.kernels.crossovers import AUTO_CHOICES
 
 AUTO, REFERENCE, CPU, CUDA = "auto", "reference", "cpu", "cuda"
 # Peers run on every device that torch has.
-PEERS = ("grouped-mm", "gather-bmm", "embedding-bag")
+PEERS = ("grouped-mm", "gather-bmm", "embedding-bag", "fastfeedforward", "ultrafastbert")
 NAMES = (AUTO, REFERENCE, CPU, CUDA, *PEERS)
 # Of each operation's folder: its implementations. Every operation has a reference, which runs on any device.
 BACKENDS: dict[str, tuple[str, ...]] = {
     "hyperplane_bits": (REFERENCE,),
+    "leaf_feedforward": (REFERENCE, "fastfeedforward"),
     "leaf_index": (REFERENCE, CPU, CUDA),
     "leaf_linear": (REFERENCE, CPU, CUDA, "grouped-mm", "gather-bmm"),
     "path_bias": (REFERENCE, CPU, CUDA),
+    "path_feedforward": (REFERENCE, "ultrafastbert"),
     "path_linear": (REFERENCE, CPU, CUDA),
     "sign_leaf": (REFERENCE, CPU, CUDA),
+    "tree_descent": (REFERENCE, CPU, CUDA),
     "tree_route": (REFERENCE, CPU, CUDA),
     "unit_lookup": (REFERENCE, CPU, CUDA, "embedding-bag"),
 }
 # What finds a token's leaf: a layer that runs a peer's product has these of its device, so that products alone differ.
-ROUTING = ("hyperplane_bits", "leaf_index", "sign_leaf", "tree_route")
+ROUTING = ("hyperplane_bits", "leaf_index", "sign_leaf", "tree_descent", "tree_route")
 
 Implementation = Callable[..., Any]
 

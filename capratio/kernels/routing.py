@@ -18,6 +18,11 @@ def node_rows(leaf: torch.Tensor, depth: int) -> torch.Tensor:
     return (leaf.unsqueeze(-1) >> (depth - levels)) + (2**levels - 1)
 
 
+def leaf_bits(leaf: torch.Tensor, depth: int) -> torch.Tensor:
+    """The bits that lead to a leaf, b_1 the most significant: int64 (N,) -> bool (N, k)."""
+    return (leaf.unsqueeze(-1) >> torch.arange(depth - 1, -1, -1, device=leaf.device)) % 2 == 1
+
+
 def path_rows(leaf: int, depth: int) -> list[int]:
     """The rows of one path's nodes, root first, as plain integers."""
     return [(1 << level) - 1 + (leaf >> (depth - level)) for level in range(depth + 1)]

@@ -8,6 +8,8 @@ from capratio.layers.collapsed_tree_bias_linear import CollapsedTreeBiasLinear
 from capratio.layers.collapsed_tree_linear import CollapsedTreeLinear
 from capratio.layers.collapsed_unit_tree_linear import CollapsedUnitTreeLinear
 from capratio.layers.dense import Dense
+from capratio.layers.leaf_feedforward import LeafFeedforward
+from capratio.layers.path_feedforward import PathFeedforward
 from capratio.layers.tree_bias_linear import TreeBiasLinear
 from capratio.layers.tree_gated_linear import TreeGatedLinear
 from capratio.layers.unit_tree_linear import UnitTreeLinear
@@ -17,6 +19,8 @@ __all__ = [
     "CollapsedTreeLinear",
     "CollapsedUnitTreeLinear",
     "Dense",
+    "LeafFeedforward",
+    "PathFeedforward",
     "TreeBiasLinear",
     "TreeGatedLinear",
     "UnitTreeLinear",

@@ -9,11 +9,14 @@ from capratio.layers.collapsed_tree_linear import CollapsedTreeLinear
 from capratio.layers.collapsed_unit_tree_linear import CollapsedUnitTreeLinear
 from capratio.layers.dense import Dense
 from capratio.layers.gated_layer import GatedLayer
+from capratio.layers.leaf_feedforward import LeafFeedforward
+from capratio.layers.path_feedforward import PathFeedforward
 from capratio.layers.tree_bias_linear import TreeBiasLinear
 from capratio.layers.tree_gated_linear import TreeGatedLinear
 from capratio.layers.unit_tree_linear import UnitTreeLinear
 
-LAYER_CLASSES: dict[tuple[str, str], type[Dense] | type[GatedLayer]] = {
+Layer = Dense | GatedLayer | LeafFeedforward | PathFeedforward
+LAYER_CLASSES: dict[tuple[str, str], type[Dense] | type[GatedLayer] | type[LeafFeedforward] | type[PathFeedforward]] = {
     ("dense", "path"): Dense,
     ("tree-shared", "path"): TreeGatedLinear,
     ("tree-shared", "collapsed"): CollapsedTreeLinear,
@@ -21,6 +24,8 @@ LAYER_CLASSES: dict[tuple[str, str], type[Dense] | type[GatedLayer]] = {
     ("tree-unit", "collapsed"): CollapsedUnitTreeLinear,
     ("tree-bias", "path"): TreeBiasLinear,
     ("tree-bias", "collapsed"): CollapsedTreeBiasLinear,
+    ("fast-feedforward", "path"): PathFeedforward,
+    ("fast-feedforward", "leaf"): LeafFeedforward,
 }
 
 
@@ -33,12 +38,12 @@ def build(
     backend: str = AUTO,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-) -> Dense | GatedLayer:
+) -> Layer:
     """Build the layer of a specification.
 
-    Args: spec: layer, form, sizes, bias, gate and weight gradient. order: of the path form of shared bits, and not used
-    by others. init: ``dense``, ``random`` or ``empty``, as each layer describes it (a dense layer is always drawn).
-    gate_seed: of the choice of features that give bits. backend: of the gated layers, one of
+    Args: spec: layer, form, sizes, bias, gate, hidden units and weight gradient. order: of the path form of shared
+    bits, and not used by others. init: ``dense``, ``random`` or ``empty``, as each layer describes it (a dense layer is always drawn).
+    gate_seed: of the choice of features that give bits. backend: of all but the dense layer, one of
     ``capratio.kernels.backends.NAMES``.
 
     Raises InputError as the layer's constructor does.
@@ -47,6 +52,19 @@ def build(
     layer = LAYER_CLASSES[spec.layer, spec.form]
     if issubclass(layer, Dense):
         return layer(*sizes, spec.bias, device=device, dtype=dtype)
+    if issubclass(layer, LeafFeedforward):
+        return layer(
+            *sizes,
+            spec.depth,
+            hidden=spec.hidden,
+            bias=spec.bias,
+            init=init,
+            backend=backend,
+            device=device,
+            dtype=dtype,
+        )
+    if issubclass(layer, PathFeedforward):
+        return layer(*sizes, spec.depth, bias=spec.bias, init=init, backend=backend, device=device, dtype=dtype)
     if issubclass(layer, TreeGatedLinear):
         return layer(
             *sizes,

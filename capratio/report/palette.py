@@ -1,8 +1,8 @@
 """The written table of how each layer looks: one colour and marker a layer, one line style a form, in every figure.
 
 Figures are drawn with the light colours; :mod:`capratio.report.svg` turns each into a CSS variable, which the page sets
-for light, dark and print. The lightness of the layers' colours differs (17, 38, 49, 62 of 100), so that they part in
-grey too.
+for light, dark and print. The lightness of the layers' colours differs (17, 27, 38, 49, 62 of 100), so that they part
+in grey too.
 """
 
 from dataclasses import dataclass
@@ -44,6 +44,7 @@ DENSE = Tone("dense", "#2b2c2e", "#d7d8d9")
 SHARED = Tone("shared", "#0d5aa7", "#6db3f2")
 UNIT = Tone("unit", "#dd7a22", "#f2a65e")
 BIAS = Tone("bias", "#14866d", "#52c9ab")
+FEEDFORWARD = Tone("feedforward", "#63351f", "#d6a07f")
 # Layers that a user brings, in the order of their names.
 FOREIGN = (Tone("foreign-1", "#8b4a9c", "#d3a1de"), Tone("foreign-2", "#8a7a13", "#d8c75a"))
 
@@ -59,7 +60,8 @@ HOLDS = Tone("holds", "#1a7f4b", "#5fd39a")
 BROKEN = Tone("broken", "#b3261e", "#ff8a80")
 UNDECIDED = Tone("undecided", "#8a6100", "#e5b85c")
 
-TONES = (PAGE, INK, MUTED, RULE, DENSE, SHARED, UNIT, BIAS, *FOREIGN, OURS, *PEERS, HOLDS, BROKEN, UNDECIDED)
+LAYERS = (DENSE, SHARED, UNIT, BIAS, FEEDFORWARD, *FOREIGN)
+TONES = (PAGE, INK, MUTED, RULE, *LAYERS, OURS, *PEERS, HOLDS, BROKEN, UNDECIDED)
 
 _SOLID: Dashes = "solid"
 _DASHED = (0.0, (4.0, 2.0))
@@ -73,6 +75,8 @@ LOOKS = {
     ("tree-unit", "collapsed"): Look(UNIT, "^", _DASHED, True),
     ("tree-bias", "path"): Look(BIAS, "D", _SOLID, False),
     ("tree-bias", "collapsed"): Look(BIAS, "D", _DASHED, True),
+    ("fast-feedforward", "path"): Look(FEEDFORWARD, "p", _SOLID, False),
+    ("fast-feedforward", "leaf"): Look(FEEDFORWARD, "p", _DASHED, True),
 }
 BACKEND_LOOKS = {
     "auto": Look(OURS, "o", _SOLID, False, 1.2),
@@ -80,6 +84,8 @@ BACKEND_LOOKS = {
     "grouped-mm": Look(PEERS[1], "^", _SOLID, True),
     "gather-bmm": Look(PEERS[2], "D", _SOLID, True),
     "embedding-bag": Look(PEERS[1], "v", _SOLID, True),
+    "fastfeedforward": Look(PEERS[1], "P", _SOLID, True),
+    "ultrafastbert": Look(PEERS[1], "X", _SOLID, True),
 }
 _FOREIGN_MARKERS = ("v", "P", "X", "<", ">")
 

@@ -18,6 +18,8 @@ LISTED = {
     ("tree-shared", "collapsed"): ("reference", "grouped-mm", "gather-bmm"),
     ("tree-unit", "path"): ("embedding-bag",),
     ("tree-unit", "collapsed"): ("embedding-bag",),
+    ("fast-feedforward", "path"): ("ultrafastbert",),
+    ("fast-feedforward", "leaf"): ("fastfeedforward",),
 }
 FEW_TOKENS_A_LEAF = 4.0
 

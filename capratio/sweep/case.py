@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from capratio.cost.spec import LayerSpec
+from capratio.cost.spec import HIDDEN, LayerSpec
 from capratio.errors import InputError
 from capratio.records.case_id import case_id
 from capratio.records.record import Point
@@ -95,4 +95,5 @@ def spec_of(point: Point) -> LayerSpec:
         bias=point.bias,
         gate=point.gate,
         weight_gradient=point.weight_gradient,
+        hidden=int((point.options or {}).get("hidden", HIDDEN)),
     )

@@ -9,7 +9,17 @@ from typing import Any
 
 from capratio.cost.executed import has_orders
 from capratio.cost.layer_names import layer_id
-from capratio.cost.spec import DENSE_GRADIENT, FORMS, GATES, MAX_DEPTH, ORDERS, PASSES, WEIGHT_GRADIENTS, check_bits
+from capratio.cost.spec import (
+    DENSE_GRADIENT,
+    FORMS,
+    GATES,
+    HIDDEN,
+    MAX_DEPTH,
+    ORDERS,
+    PASSES,
+    WEIGHT_GRADIENTS,
+    check_bits,
+)
 from capratio.errors import InputError
 from capratio.records.record import Point
 from capratio.sweep.case import Case, Sampling, spec_of
@@ -19,7 +29,7 @@ from capratio.sweep.ranges import booleans, integers, strings, text
 
 DEVICES = ("cpu", "cuda")
 FILE_KEYS = ("name", "title", "analysis", "replicates", "side_by_side", "sampling", "defaults", "cases")
-SWEPT_INTEGERS = ("in_features", "out_features", "depth", "tokens", "threads")
+SWEPT_INTEGERS = ("in_features", "out_features", "depth", "hidden", "tokens", "threads")
 SWEPT_WORDS: dict[str, tuple[str, ...]] = {
     "form": FORMS,
     "dtype": ("float32", "float64", "bfloat16", "float16"),
@@ -30,7 +40,17 @@ SWEPT_WORDS: dict[str, tuple[str, ...]] = {
     "input": ("gaussian", "text", "images"),
     "routing": ("measured", "uniform", "zipf", "single"),
     # Those of capratio.kernels, likewise.
-    "backend": ("auto", "reference", "cpu", "cuda", "grouped-mm", "gather-bmm", "embedding-bag"),
+    "backend": (
+        "auto",
+        "reference",
+        "cpu",
+        "cuda",
+        "grouped-mm",
+        "gather-bmm",
+        "embedding-bag",
+        "fastfeedforward",
+        "ultrafastbert",
+    ),
     "gate": GATES,
     "order": ("auto", *ORDERS),
     "weight_gradient": WEIGHT_GRADIENTS,
@@ -50,6 +70,7 @@ GROUP_KEYS = (
 DEFAULTS: dict[str, Any] = {
     "form": "path",
     "depth": 0,
+    "hidden": HIDDEN,
     "tokens": 1,
     "dtype": "float32",
     "device": "cpu",
@@ -259,6 +280,12 @@ def _point(chosen: dict[str, Any], where: str) -> Point:
     if chosen["pass"] != "train" or chosen["depth"] == 0:
         # Without a gradient of a table of nodes every value of the key gives the same case.
         chosen["weight_gradient"] = DENSE_GRADIENT
+    if chosen["layer"] == "fast-feedforward":
+        # Its nodes decide, whatever other layers are gated by.
+        chosen["gate"] = "descent"
+    hidden = chosen.pop("hidden")
+    if chosen["form"] == "leaf" and hidden != HIDDEN:
+        chosen["options"] = {"hidden": str(hidden)}
     if chosen["pass"] == "decode" and chosen["tokens"] != 1:
         raise InputError(
             f"{where}: pass = 'decode' with tokens = {chosen['tokens']}; decoding is one token, use tokens = 1."

@@ -7,7 +7,7 @@ from capratio.cost.spec import LayerSpec
 from capratio.errors import InputError
 from capratio.sweep.names import check_keys
 
-SELECTORS = ("layer", "form", "in_features", "out_features", "depth", "gate", "bias")
+SELECTORS = ("layer", "form", "in_features", "out_features", "depth", "hidden", "gate", "bias")
 QUANTITIES = (
     "parameters",
     "weight_parameters",
@@ -59,7 +59,8 @@ def _check(answer: dict[str, Any], counted: list[str], spec: LayerSpec, where: s
 
 def _in_words(spec: LayerSpec) -> str:
     bias = "with bias" if spec.bias else "without bias"
+    units = f" by {spec.hidden} units a leaf" if spec.form == "leaf" else ""
     return (
-        f"{spec.layer} ({spec.form} form, {spec.in_features} -> {spec.out_features} features, depth {spec.depth}, "
-        f"gate {spec.gate}, {bias})"
+        f"{spec.layer} ({spec.form} form, {spec.in_features} -> {spec.out_features} features{units}, "
+        f"depth {spec.depth}, gate {spec.gate}, {bias})"
     )

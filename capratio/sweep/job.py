@@ -90,6 +90,7 @@ def _process_key(case: Case) -> tuple[object, ...]:
         point.gate,
         point.order,
         point.weight_gradient,
+        tuple(sorted((point.options or {}).items())),
         None if case.side_by_side else point.backend,
         point.threads,
     )

@@ -14,13 +14,11 @@ from capratio.inputs.table import make_input
 from capratio.kernels.backends import REFERENCE, known_backend
 from capratio.layers.dense import Dense
 from capratio.layers.gated_layer import GatedLayer
-from capratio.layers.table import build
+from capratio.layers.table import Layer, build
 from capratio.records.record import Point
 from capratio.sweep.case import Case, spec_of
 from capratio.sweep.draw import draw_weights
 from capratio.sweep.verify import check_same, check_same_gradient, verify_output, verify_parameter_gradients
-
-Layer = Dense | GatedLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ def build_layer(point: Point, seed: int) -> Layer:
 
 def with_backend(layer: Layer, backend: str) -> Layer:
     """The same layer with the same parameters, not copies of them, whose products run by another backend."""
-    if not isinstance(layer, GatedLayer) or layer.backend == backend:
+    if isinstance(layer, Dense) or layer.backend == backend:
         return layer
     sibling = copy(layer)
     sibling.backend = known_backend(backend)
@@ -80,7 +78,7 @@ def prepare_trial(layer: Layer, case: Case, seed: int) -> Trial:
     with mode():
         verified = [layer(batch).detach() for batch in batches]
     detached = x.detach()
-    whole = _visited(layer, detached, case.spec)
+    whole = layer.visited(detached)
     verify_output(case.spec, state, detached, _bits(layer, detached), torch.cat(verified))
 
     def check(sample: int, out: torch.Tensor) -> None:
@@ -91,7 +89,7 @@ def prepare_trial(layer: Layer, case: Case, seed: int) -> Trial:
             return layer(batch)  # type: ignore[no-any-return]
 
     def sampled(samples: int) -> VisitedNodes:
-        return _visited(layer, detached[:samples], case.spec) if point.pass_ == "decode" else whole
+        return layer.visited(detached[:samples]) if point.pass_ == "decode" else whole
 
     visited = one_token(case.spec) if point.pass_ == "decode" else whole
     order = _order(layer, point.tokens)
@@ -130,7 +128,7 @@ def _training(
         for expected, gradient in zip(gradients, later, strict=True):
             check_same_gradient(expected, gradient)
 
-    visited = _visited(layer, detached, spec)
+    visited = layer.visited(detached)
     return Trial(call, prepare, check, visited, lambda _: visited, _order(layer, point.tokens), _backend(layer))
 
 
@@ -148,14 +146,8 @@ def _inputs(layer: Layer, point: Point, tokens: int, seed: int) -> torch.Tensor:
     return x.to(point.device, _dtype(point))
 
 
-def _visited(layer: Layer, x: torch.Tensor, spec: LayerSpec) -> VisitedNodes:
-    if isinstance(layer, GatedLayer):
-        return layer.visited(x)
-    return VisitedNodes(len(x), (min(len(x), 1),) * (spec.depth + 1))
-
-
 def _bits(layer: Layer, x: torch.Tensor) -> torch.Tensor | None:
-    return layer.bits(x) if isinstance(layer, GatedLayer) else None
+    return None if isinstance(layer, Dense) else layer.bits(x)
 
 
 def _order(layer: nn.Module, tokens: int) -> str | None:
@@ -164,7 +156,7 @@ def _order(layer: nn.Module, tokens: int) -> str | None:
 
 
 def _backend(layer: Layer) -> str:
-    return layer.ran_backend if isinstance(layer, GatedLayer) else REFERENCE
+    return REFERENCE if isinstance(layer, Dense) else layer.ran_backend
 
 
 def _dtype(point: Point) -> torch.dtype:

@@ -3,7 +3,7 @@
 import torch
 
 from capratio.cost.spec import LayerSpec
-from capratio.sweep.reference import TokenWeights, parameter_gradients, token_weights
+from capratio.sweep.reference import TokenWeights, parameter_gradients, token_weights, wrong_decision
 
 # Every token of a batch up to this many, and this many seeded ones of a larger batch, are compared with the reference.
 VERIFIED_TOKENS = 64
@@ -38,8 +38,11 @@ def verify_output(
     gradients = None if input_gradient is None else (input_gradient[0].cpu(), input_gradient[1].cpu())
     for token in _chosen(len(x)):
         own = torch.zeros(0) if bits is None else bits[token]
-        weights = token_weights(spec, state, own)
         row = x[token].double()
+        decision = wrong_decision(spec, state, own, row)
+        if decision is not None:
+            raise WrongAnswerError(f"bit {decision} of token {token} is not that of the float64 reference.")
+        weights = token_weights(spec, state, own, row)
         expected = weights.weight @ row + weights.bias
         reach = weights.magnitude @ row.abs() + weights.bias.abs()
         _compare(out[token], expected, reach, spec.in_features * weights.nodes, f"output of token {token}")

@@ -16,9 +16,11 @@ import torch
 
 from capratio.errors import CapratioError
 from capratio.kernels.compile_clock import COMPILE_CLOCK
+from capratio.layers.table import Layer
 from capratio.measure.eviction import CacheEvictor
 from capratio.measure.machine import free_memory_bytes, last_level_cache_bytes
 from capratio.measure.resident import resident_bytes
+from capratio.records.case_id import case_id
 from capratio.records.codec import encode
 from capratio.records.record import Point
 from capratio.sweep.blank_record import blank_record
@@ -28,7 +30,7 @@ from capratio.sweep.job import Job, decode_job
 from capratio.sweep.measure_case import measure_case
 from capratio.sweep.parent import die_with_parent
 from capratio.sweep.refusal import RefusedError, refuse_beyond
-from capratio.sweep.trial import Layer, Trial, build_layer, prepare_trial, with_backend
+from capratio.sweep.trial import Trial, build_layer, prepare_trial, with_backend
 from capratio.sweep.verify import WrongAnswerError
 
 # torch says this when its CPU allocator gets nothing.
@@ -54,7 +56,7 @@ def run_job(job: Job, events: TextIO) -> None:
     baseline_resident_bytes = resident_bytes()
     layer: Layer | None = None
     evict: CacheEvictor | None = None
-    trials: dict[tuple[Point, Sampling], Trial] = {}
+    trials: dict[tuple[str, Sampling], Trial] = {}
     for case in job.cases:
         _say(events, {"starts": case.id})
         record = blank_record(case, job)
@@ -64,7 +66,7 @@ def run_job(job: Job, events: TextIO) -> None:
                 refuse_beyond_device(case.point)
             layer = with_backend(layer or build_layer(case.point, job.seed), case.point.backend)
             # Cache states share their verified answers; gradients are as large as the layer, and are not kept.
-            shared = (replace(case.point, cache="warm"), case.sampling)
+            shared = (case_id(replace(case.point, cache="warm")), case.sampling)
             trial = trials.get(shared) or prepare_trial(layer, case, job.seed)
             if case.point.pass_ != "train":
                 trials[shared] = trial

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from capratio.cli.main import run
+from capratio.cost import LayerSpec, closed_form
 
 SIZES = ["--in-features", "3", "--out-features", "5"]
 
@@ -95,3 +96,16 @@ def test_hyperplanes_give_more_bits_than_there_are_features(capsys: pytest.Captu
     rows = json_rows(capsys, "tree", *SIZES, "--depth", "5", "--gate", "hyperplanes")
 
     assert [5] == [row["depth"] for row in rows]
+
+
+def test_a_fast_feedforward_layer_has_the_gate_and_the_units_of_its_closed_form(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = "fast-feedforward", "--in-features", "8", "--out-features", "4", "--depth", "3", "--form", "leaf"
+
+    (usual,), (few,) = json_rows(capsys, *words), json_rows(capsys, *words, "--hidden", "2")
+
+    # 8 leaves of 2·8 + 2 + 4·2 + 4 = 30 weights, and 7 hyperplanes of 8 + 1.
+    assert (2, 8 * 30 + 7 * 9) == (few["hidden"], few["parameters"])
+    spec = LayerSpec("fast-feedforward", 8, 4, 3, "leaf", gate="descent")
+    assert (spec.hidden, closed_form(spec).parameters) == (usual["hidden"], usual["parameters"])

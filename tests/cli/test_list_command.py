@@ -16,7 +16,7 @@ def rows(capsys: pytest.CaptureFixture[str], kind: str) -> dict[str, str]:
 def test_a_layer_is_listed_with_its_forms_and_gates_and_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     layers = rows(capsys, "layers")
 
-    assert ["dense", "tree-shared", "tree-unit", "tree-bias"] == list(layers)
+    assert ["dense", "tree-shared", "tree-unit", "tree-bias", "fast-feedforward"] == list(layers)
     assert layers["tree-shared"].startswith("tree  path, collapsed  signs, hyperplanes  The tree-gated matrix y = ")
     assert layers["tree-unit"].startswith("-     path, collapsed  signs, thresholds   The unit tree y = ")
 

@@ -11,10 +11,11 @@ from capratio.cost.closed_forms.table import CLOSED_FORMS
 from capratio.cost.closed_forms.tree_bias import TreeBiasForm
 from capratio.cost.closed_forms.tree_shared import TreeSharedForm
 from capratio.cost.flop import Flop
-from capratio.cost.spec import FORMS, LAYERS, ORDERS, one_token
+from capratio.cost.spec import FORMS_OF, LAYERS, ORDERS, one_token
 from capratio.errors import InputError
 
-TREES = LAYERS[1:]
+TREES = [layer for layer in LAYERS if layer.startswith("tree-")]
+FORMS = FORMS_OF["tree-shared"]
 
 
 def law_is_executed(spec: LayerSpec, order: str) -> bool:

@@ -6,8 +6,11 @@ from hypothesis import strategies as st
 
 from capratio.cost import LayerSpec, VisitedNodes, executed_flop, executed_routing
 from capratio.cost.flop import Flop
-from capratio.cost.spec import FORMS, LAYERS, ORDERS, PASSES
+from capratio.cost.spec import FORMS_OF, LAYERS, ORDERS, PASSES
 from capratio.errors import InputError
+
+TREES = [layer for layer in LAYERS if layer.startswith("tree-")]
+FORMS = FORMS_OF["tree-shared"]
 
 # N = 3 tokens with the bits 00, 01, 00, and p = 3, q = 2, k = 2: a product is 3 * 12 = 36 FLOP.
 SHARED = VisitedNodes(3, (1, 1, 2))
@@ -96,7 +99,7 @@ def test_depth_zero_of_a_tree_bias_adds_its_root_by_index() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("layer", LAYERS[1:])
+@pytest.mark.parametrize("layer", TREES)
 @pytest.mark.parametrize("pass_", ["forward", "train"])
 def test_no_tokens_execute_nothing(layer: str, form: str, pass_: str) -> None:
     spec = LayerSpec(layer, 5, 3, 2, form)
@@ -142,7 +145,7 @@ def batches(draw: st.DrawFn) -> tuple[LayerSpec, VisitedNodes]:
     """A layer and the nodes of a batch of drawn leaves (the same leaves in every unit's tree)."""
     depth = draw(st.integers(1, 8))
     spec = LayerSpec(
-        draw(st.sampled_from(LAYERS[1:])),
+        draw(st.sampled_from(TREES)),
         draw(st.integers(1, 30)),
         draw(st.integers(1, 30)),
         depth,

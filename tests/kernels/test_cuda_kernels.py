@@ -30,6 +30,7 @@ from capratio.kernels.path_linear import (
     path_linear_weight_gradient,
 )
 from capratio.kernels.sign_leaf import sign_leaf
+from capratio.kernels.tree_descent import neuron_path, tree_descent
 from capratio.kernels.tree_route import tree_route
 from capratio.kernels.unit_lookup import (
     unit_lookup,
@@ -88,6 +89,8 @@ def cases(tokens: int, depth: int, p: int, q: int, dtype: torch.dtype) -> dict[s
         "leaf_linear_weight_gradient": (leaf_linear_weight_gradient, (grad, x, leaf, leaves)),
         "path_bias": (path_bias, (grad, table, leaf, depth)),
         "path_bias_table_gradient": (path_bias_table_gradient, (grad, leaf, depth)),
+        "neuron_path": (neurons, (x, tree[:, 0], depth)),
+        "tree_descent": (tree_descent, (x, tree[: leaves - 1, 0], tree[: leaves - 1, 0, 0], depth)),
         "tree_route": (routed, (values,)),
         "tree_route[bits]": (routed, (values > 0,)),
         "unit_lookup": (unit_lookup, (x, table, unit_node)),
@@ -121,6 +124,11 @@ def routed(values: torch.Tensor, backend: str) -> torch.Tensor:
     return torch.cat(tree_route(values, backend))
 
 
+def neurons(x: torch.Tensor, weight: torch.Tensor, depth: int, backend: str) -> torch.Tensor:
+    """The values of the neurons on a way, which those of other nodes would not have."""
+    return neuron_path(x, weight, depth, backend)[1]
+
+
 NAMES = (
     "leaf_index",
     "leaf_linear",
@@ -141,6 +149,8 @@ NAMES = (
     "path_linear_touched_gradient[rows]",
     "path_linear_touched_gradient[values]",
     "sign_leaf",
+    "neuron_path",
+    "tree_descent",
     "tree_route",
     "tree_route[bits]",
     "unit_lookup",

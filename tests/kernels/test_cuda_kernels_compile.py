@@ -76,6 +76,10 @@ def calls(folder: str, tokens: int, dtype: torch.dtype) -> list[tuple[str, tuple
             ("path_linear_weight_gradient", (grad, x, bits, NODES, "leaves")),
         ],
         "sign_leaf": [("sign_leaf", (x, torch.zeros(2, DEPTH, dtype=torch.int64)))],
+        "tree_descent": [
+            ("neuron_path", (grad, table, DEPTH)),
+            ("tree_descent", (grad, table[:63], table[:63, 0].contiguous(), DEPTH)),
+        ],
         "tree_route": [("tree_route", (x[:, :DEPTH],))],
         "unit_lookup": [
             ("unit_lookup", (x[:, :16], table, unit_node)),
@@ -98,6 +102,7 @@ def calls(folder: str, tokens: int, dtype: torch.dtype) -> list[tuple[str, tuple
         ("path_linear", 4096, torch.bfloat16),
         ("path_linear", 4096, torch.float32),
         ("sign_leaf", 40, torch.bfloat16),
+        ("tree_descent", 40, torch.bfloat16),
         ("tree_route", 40, torch.float16),
         ("unit_lookup", 40, torch.bfloat16),
     ],

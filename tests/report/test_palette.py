@@ -8,6 +8,7 @@ from capratio.report.palette import (
     BACKEND_LOOKS,
     BIAS,
     DENSE,
+    FEEDFORWARD,
     LOOKS,
     OURS,
     PEERS,
@@ -28,7 +29,7 @@ def _lightness(colour: str) -> float:
     return 116 * y ** (1 / 3) - 16 if y > 0.008856 else 903.3 * y
 
 
-@pytest.mark.parametrize(("one", "other"), list(combinations((DENSE, SHARED, UNIT, BIAS), 2)))
+@pytest.mark.parametrize(("one", "other"), list(combinations((DENSE, SHARED, UNIT, BIAS, FEEDFORWARD), 2)))
 def test_layers_differ_in_grey(one: object, other: object) -> None:
     assert 9 < abs(_lightness(one.light) - _lightness(other.light))  # type: ignore[attr-defined]
 

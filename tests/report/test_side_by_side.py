@@ -146,6 +146,19 @@ def test_a_listed_peer_without_a_time_is_named_with_its_reason(make: Make) -> No
     assert "2 measurements ended without one, the first refused: too large." in gathered
 
 
+@pytest.mark.parametrize(("form", "peer"), [("path", "ultrafastbert"), ("leaf", "fastfeedforward")])
+def test_a_published_layer_without_a_time_is_missing(make: Make, form: str, peer: str) -> None:
+    def of_the_layer(records: list[Record]) -> list[Record]:
+        point = replace(records[0].point, layer="fast-feedforward", form=form)
+        return [replace(record, point=point) for record in records]
+
+    ours, theirs = of_the_layer(make("auto", (200.0,))), of_the_layer(make(peer, (900.0,)))
+
+    assert [] == missing_peers(ours + theirs)
+    (missing,) = missing_peers(ours + failed(theirs))
+    assert f"{peer} is a listed peer of fast-feedforward" in missing
+
+
 def test_no_peer_is_missing_where_each_has_a_time(make: Make) -> None:
     backends = ("auto", "reference", "grouped-mm", "gather-bmm")
 

@@ -7,8 +7,7 @@ import torch
 
 from capratio.cost.spec import WEIGHT_GRADIENTS, LayerSpec
 from capratio.layers.dense import Dense
-from capratio.layers.gated_layer import GatedLayer
-from capratio.layers.table import build
+from capratio.layers.table import Layer, build
 from capratio.sweep.draw import draw_weights
 from capratio.sweep.reference import parameter_gradients, token_weights
 from capratio.sweep.verify import (
@@ -27,18 +26,24 @@ SPECS = [
         for form in ("path", "collapsed")
         for depth in (0, 1, 3)
     ),
+    *(
+        LayerSpec("fast-feedforward", 7, 5, depth, form, bias, "descent", hidden=4)
+        for form in ("path", "leaf")
+        for depth in (0, 1, 3)
+        for bias in (True, False)
+    ),
 ]
 
 
-def drawn(spec: LayerSpec, dtype: torch.dtype = torch.float32) -> tuple[Dense | GatedLayer, torch.Tensor]:
+def drawn(spec: LayerSpec, dtype: torch.dtype = torch.float32) -> tuple[Layer, torch.Tensor]:
     layer = build(spec, init="empty", dtype=dtype)
     draw_weights(layer, spec.in_features, spec.depth, seed=3)
     x = torch.randn(6, spec.in_features, generator=torch.Generator().manual_seed(5)).to(dtype)
     return layer, x
 
 
-def bits_of(layer: Dense | GatedLayer, x: torch.Tensor) -> torch.Tensor | None:
-    return layer.bits(x) if isinstance(layer, GatedLayer) else None
+def bits_of(layer: Layer, x: torch.Tensor) -> torch.Tensor | None:
+    return None if isinstance(layer, Dense) else layer.bits(x)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
@@ -159,7 +164,7 @@ def test_the_reference_of_a_tiny_tree_is_what_a_hand_computes() -> None:
     weight = torch.tensor([1.0, 10.0, 20.0, 100.0, 200.0, 300.0, 400.0]).reshape(7, 1, 1)
     spec = LayerSpec("tree-shared", 1, 1, 2, bias=False)
 
-    weights = token_weights(spec, {"weight": weight}, torch.tensor([True, False]))
+    weights = token_weights(spec, {"weight": weight}, torch.tensor([True, False]), torch.ones(1))
 
     assert 1 + 20 + 300 == weights.weight.item()
 
@@ -177,6 +182,6 @@ def test_every_node_of_a_drawn_layer_is_different() -> None:
 
     draw_weights(layer, 6, 6, seed=1)
 
-    weight = layer.weight.detach().reshape(127, -1)
+    weight = layer.get_parameter("weight").detach().reshape(127, -1)
     assert 127 == len(torch.unique(weight, dim=0))
     assert not (weight == 0).any()

@@ -16,6 +16,7 @@ from capratio.kernels import routing
 from capratio.kernels.compiling import COMPILE_NOTE
 from capratio.kernels.leaf_linear import reference as leaf_reference
 from capratio.layers.gated_layer import GatedLayer
+from capratio.layers.table import Layer
 from capratio.measure.eviction import CacheEvictor
 from capratio.records.codec import decode
 from capratio.records.record import Point, Record
@@ -25,7 +26,7 @@ from capratio.sweep.code_warmer import CodeWarmer
 from capratio.sweep.estimate import estimated_bytes, gradient_bytes
 from capratio.sweep.job import Job
 from capratio.sweep.refusal import RefusedError
-from capratio.sweep.trial import Layer, Trial, build_layer, prepare_trial
+from capratio.sweep.trial import Trial, build_layer, prepare_trial
 from tests.sweep.points import POINT
 
 QUICK = Sampling(min_samples=3, max_samples=3, time_limit_s=0.02, decode_tokens=4)

@@ -13,6 +13,7 @@ element.
 Source: own derivation from the layers' definitions (Cho & Bengio 2014, arXiv 1406.7362, our reading).
 """
 
+from capratio.cost.op_formulas.feedforward import leaf_feedforward, path_feedforward
 from capratio.cost.op_formulas.hyperplane_bits import hyperplane_bits
 from capratio.cost.op_formulas.leaf_linear import (
     leaf_linear,
@@ -37,6 +38,7 @@ from capratio.cost.op_formulas.routing import (
     touched_rows,
     tree_route,
 )
+from capratio.cost.op_formulas.tree_descent import neuron_path, tree_descent
 from capratio.cost.op_formulas.unit_lookup import (
     unit_lookup,
     unit_lookup_input_gradient,
@@ -46,16 +48,19 @@ from capratio.cost.op_formulas.unit_lookup import (
 
 __all__ = [
     "hyperplane_bits",
+    "leaf_feedforward",
     "leaf_index",
     "leaf_index_operations",
     "leaf_linear",
     "leaf_linear_input_gradient",
     "leaf_linear_touched_gradient",
     "leaf_linear_weight_gradient",
+    "neuron_path",
     "node_index_operations",
     "path_bias",
     "path_bias_table_gradient",
     "path_bias_touched_gradient",
+    "path_feedforward",
     "path_linear",
     "path_linear_input_gradient",
     "path_linear_touched_gradient",
@@ -64,6 +69,7 @@ __all__ = [
     "sort_operations",
     "sparse_table_operations",
     "touched_rows",
+    "tree_descent",
     "tree_route",
     "unit_lookup",
     "unit_lookup_input_gradient",

@@ -17,7 +17,7 @@ from capratio.kernels.leaf_linear.few_tokens import (
     put_rows,
 )
 from capratio.kernels.leaf_linear.outer import outer_products
-from capratio.kernels.node_groups import group_tokens
+from capratio.kernels.node_groups import NodeGroups, group_tokens
 from capratio.kernels.precision import product_dtype
 
 

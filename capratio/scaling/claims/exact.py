@@ -43,7 +43,8 @@ class ExactClaim(Claim):
     """
 
     kind: ClassVar[Kind] = "exact"
-    layers: ClassVar[tuple[str, ...]] = LAYERS
+    # The laws are those of tree-gated weights and of the dense layer beside them.
+    layers: ClassVar[tuple[str, ...]] = tuple(layer for layer in LAYERS if layer != "fast-feedforward")
     # Fields that part groups: an exact law holds at all sizes, in every call.
     parted_by: ClassVar[tuple[str, ...]] = ("layer", "form")
 
