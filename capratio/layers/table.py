@@ -42,8 +42,8 @@ def build(
     """Build the layer of a specification.
 
     Args: spec: layer, form, sizes, bias, gate, hidden units and weight gradient. order: of the path form of shared
-    bits, and not used by others. init: ``dense``, ``random`` or ``empty``, as each layer describes it (a dense layer is always drawn).
-    gate_seed: of the choice of features that give bits. backend: of all but the dense layer, one of
+    bits, and not used by others. init: ``dense``, ``random`` or ``empty``, as each layer describes it (a dense layer is
+    always drawn). gate_seed: of the choice of features that give bits. backend: of all but the dense layer, one of
     ``capratio.kernels.backends.NAMES``.
 
     Raises InputError as the layer's constructor does.
