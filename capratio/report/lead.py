@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from capratio.cost.spec import LAYERS
+from capratio.cost.spec import FORMS, LAYERS
 from capratio.units import whole
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def lead_sentence(run: "Run", frame: "pd.DataFrame") -> str:
     counts = sorted({int(count) for count in frame["replicates"]})
     processes = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     threads = _words(frame, "threads")
-    forms = "in path and collapsed form" if "collapsed" in set(frame["form"]) else "in path form"
+    forms = sorted(set(frame["form"]), key=lambda form: (FORMS.index(form) if form in FORMS else 9, form))
     return (
-        f"{len(frame)} cases of {_listed(layers)} {forms} were measured on "
+        f"{len(frame)} cases of {_listed(layers)} in {_listed(forms)} form were measured on "
         f"{machine_name(run.machine)} with {_listed(threads)} thread{'' if threads == ['1'] else 's'} in "
         f"{_listed(_words(frame, 'dtype'))} on {_listed(_words(frame, 'input'))} input, {processes} processes a case, "
         f"on {when}."
