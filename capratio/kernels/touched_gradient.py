@@ -63,6 +63,8 @@ class _Context(Protocol):
 
     def save_for_backward(self, *tensors: torch.Tensor) -> None: ...
 
+    def mark_dirty(self, *tensors: torch.Tensor) -> None: ...
+
 
 class _TouchedGradient(Function):
     """The output itself; its gradient goes on as it is, and to the table by the operation."""
@@ -78,7 +80,9 @@ class _TouchedGradient(Function):
     ) -> torch.Tensor:
         ctx.save_for_backward(*tensors)
         ctx.shape, ctx.operation, ctx.options = table.shape, operation, options
-        return out.view_as(out)
+        # The same tensor and no view of it, to which a layer may add in place.
+        ctx.mark_dirty(out)
+        return out
 
     @staticmethod
     def backward(ctx: _Context, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

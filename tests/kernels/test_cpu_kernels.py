@@ -225,8 +225,7 @@ def test_groups_go_to_the_library_from_the_crossover_on(name: str, monkeypatch: 
     assert products == []
 
     for module in (leaf_cpu, outer):
-        crossovers = type(module.CPU_CROSSOVERS)("here", library_product_from_tokens=1)
-        monkeypatch.setattr(module, "CPU_CROSSOVERS", crossovers)
+        monkeypatch.setattr(module, "CPU_CROSSOVERS", replace(module.CPU_CROSSOVERS, library_product_from_tokens=1))
     run("leaf_linear", name, "cpu", given)
 
     assert 7 == len(products)
