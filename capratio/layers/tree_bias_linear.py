@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import linear
 
-from capratio.kernels.path_bias import path_bias
+from capratio.kernels.path_bias import add_path_bias, path_bias
 from capratio.layers.collapsed_tree_bias_linear import CollapsedTreeBiasLinear
 from capratio.layers.collapsing import leaf_sums
 from capratio.layers.gated_layer import GatedLayer
@@ -63,4 +63,6 @@ class TreeBiasLinear(GatedLayer):
 
     def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
         base, leaf = linear(x, self.weight, self.bias), self.gate.leaf(read, self.backend)
+        if not torch.is_grad_enabled():
+            return add_path_bias(base, self.table, leaf, self.depth, self.backend)
         return path_bias(base, self.table, leaf, self.depth, self.backend, self.weight_gradient)

@@ -80,7 +80,8 @@ def parameter_gradients(
 
     Args: x: (N, p). bits: (N, k), or (N, p, k) where units have bits of their own. incoming: (N, q), of the output.
 
-    Rows are chosen by the sizes alone, of a unit tree in up to ``rows`` units, one visited row and one other each.
+    Rows are chosen by the sizes alone, of a unit tree in up to ``rows`` units, one visited row and one other each. Of a
+    fast feedforward layer the output's bias alone is found.
     """
     x, incoming, bits = _exact(x), _exact(incoming), bits.cpu()
     found = {"bias": [_summed((), incoming)]} if spec.output_bias else {}

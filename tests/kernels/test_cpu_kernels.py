@@ -17,6 +17,7 @@ from capratio.kernels import node_groups
 from capratio.kernels.backends import implementation
 from capratio.kernels.leaf_linear import cpu as leaf_cpu
 from capratio.kernels.leaf_linear import outer
+from capratio.kernels.path_bias import add_path_bias, path_bias
 from capratio.kernels.path_linear import cpu as path_cpu
 from capratio.kernels.sorting import sort_by_key
 from capratio.kernels.unit_lookup import cpu as unit_cpu
@@ -208,6 +209,19 @@ def test_a_wrong_node_of_few_tokens_is_seen(name: str, kernel: str, monkeypatch:
     monkeypatch.setattr(leaf_cpu, kernel, lambda x, weight, node, out: multiply(x, weight, node ^ 1, out))
 
     assert not agrees("leaf_linear", name, given)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_path_bias_in_place_is_the_same(step: int, dtype: torch.dtype) -> None:
+    base, table, leaf, depth = arguments("path_bias", 70, 9, 11, 4, "prefixes", dtype)
+    total = torch.zeros(70, 11 * step, dtype=dtype)[:, ::step].copy_(base)
+
+    same = add_path_bias(total, table, leaf, depth, "cpu")
+
+    assert same is total
+    assert torch.equal(path_bias(base, table, leaf, depth, "cpu"), total)
+    assert torch.allclose(path_bias(base, table, leaf, depth, "reference"), total, rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize("name", FOLDERS["leaf_linear"])

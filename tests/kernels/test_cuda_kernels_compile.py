@@ -69,7 +69,7 @@ def calls(folder: str, tokens: int, dtype: torch.dtype) -> list[tuple[str, tuple
             ("leaf_linear_input_gradient", (grad, tree, leaf)),
             ("leaf_linear_weight_gradient", (grad, x, leaf, NODES)),
         ],
-        "path_bias": [("path_bias", (grad, table, leaf, DEPTH)), ("path_bias_table_gradient", (grad, leaf, DEPTH))],
+        "path_bias": [("add_path_bias", (grad, table, leaf, DEPTH)), ("path_bias_table_gradient", (grad, leaf, DEPTH))],
         "path_linear": [
             ("path_linear", (x, tree, bits, "nodes")),
             ("path_linear_input_gradient", (grad, tree, bits, "leaves")),

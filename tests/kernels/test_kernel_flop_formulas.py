@@ -94,6 +94,7 @@ def test_formulas_of_path_bias_equal_what_runs(aten_count: Any, tokens: int, q: 
     base, table, leaf = drawn(tokens, q), drawn(2 ** (depth + 1) - 1, q), rows(2**depth, tokens)
 
     check(aten_count, bias_reference, "path_bias", base, table, leaf, depth)
+    check(aten_count, bias_reference, "add_path_bias", base, table, leaf, depth)
     check(aten_count, bias_reference, "path_bias_table_gradient", base, leaf, depth)
     check(aten_count, bias_reference, "path_bias_touched_gradient", base, leaf, depth)
 

@@ -16,7 +16,10 @@ def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> to
     Raises InputError, before anything is allocated, where N matrices exceed the free memory; so do the gradients.
     """
     _check_memory(weight, len(node))
-    return torch.bmm(weight[node], x.unsqueeze(2)).squeeze(2)
+    # A view of the product would not let a layer add its bias in place.
+    out = x.new_empty(len(x), weight.shape[1])
+    torch.bmm(weight[node], x.unsqueeze(2), out=out.unsqueeze(2))
+    return out
 
 
 def leaf_linear_input_gradient(grad: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""path_bias on the CPU, compiled: a path's rows are added where they lie, and every output row is written once."""
+"""path_bias on the CPU, compiled: a path is summed once for all its tokens, and every output row is written once."""
 
 from typing import Any
 
@@ -8,11 +8,13 @@ from numba import prange
 
 from capratio.kernels.compiling import array, compile_parallel, use_torch_threads
 from capratio.kernels.huge_pages import new_table
-from capratio.kernels.index_check import check_rows
 from capratio.kernels.node_groups import Integers, NodeGroups, group_tokens, padded_rows
+from capratio.kernels.path_tiles import add_node, first_level
 from capratio.kernels.precision import product_dtype
 from capratio.kernels.tiles import add_row, copy_row
-from capratio.kernels.widening import read_row
+
+# Visited leaves of a task, each of which forms its first leaf's path from the root on.
+TASK_LEAVES = 64
 
 
 def path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
@@ -20,13 +22,17 @@ def path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth
 
     Raises InputError for a leaf that is none of 0..2^k - 1; so does the gradient.
     """
-    wide = base.to(product_dtype(base))
-    out = new_table(wide, *base.shape)
-    leaves = array(leaf)
-    check_rows(leaves, 1 << depth)
-    use_torch_threads()
-    _add_paths(array(wide), array(table), leaves, depth, array(out))
+    out = new_table(base, *base.shape, dtype=product_dtype(base)).copy_(base)
+    _add_sums(out, table, leaf, depth)
     return out.to(base.dtype)
+
+
+def add_path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int) -> None:
+    """As path_bias, in place."""
+    if base.dtype == product_dtype(base) and base.is_contiguous():
+        _add_sums(base, table, leaf, depth)
+    else:
+        base.copy_(path_bias(base, table, leaf, depth))
 
 
 def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
@@ -43,6 +49,12 @@ def path_bias_touched_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: in
     return indices, _sum_nodes(grad, groups, depth, visited, len(indices))
 
 
+def _add_sums(total: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int) -> None:
+    groups = group_tokens(leaf, 1 << depth)
+    use_torch_threads()
+    _add_paths(array(total), array(table), depth, *groups)
+
+
 def _sum_nodes(grad: torch.Tensor, groups: NodeGroups, depth: int, nodes: Integers, rows: int) -> torch.Tensor:
     """The gradients of some nodes in the first rows of (rows, q), and zeros in the others."""
     wide = grad.to(product_dtype(grad))
@@ -55,15 +67,20 @@ def _sum_nodes(grad: torch.Tensor, groups: NodeGroups, depth: int, nodes: Intege
 
 
 @compile_parallel
-def _add_paths(base: Any, table: Any, leaf: Any, depth: int, out: Any) -> None:
-    for token in prange(base.shape[0]):
-        buffer = np.empty(out.shape[1], out.dtype)
-        one = out.dtype.type(1)
-        total = out[token]
-        copy_row(total, base[token])
-        for level in range(depth + 1):
-            row = (1 << level) - 1 + (leaf[token] >> (depth - level))
-            add_row(total, one, read_row(table[row], buffer))
+def _add_paths(total: Any, table: Any, depth: int, order: Any, leaves: Any, begins: Any, ends: Any) -> None:
+    """total[n] += the sum of the path of n's leaf, which is formed once for all tokens of the leaf."""
+    groups, width = leaves.shape[0], total.shape[1]
+    one = total.dtype.type(1)
+    for task in prange((groups + TASK_LEAVES - 1) // TASK_LEAVES):
+        sums, buffer = np.empty((depth + 1, width), total.dtype), np.empty(width, total.dtype)
+        before = -1
+        for group in range(task * TASK_LEAVES, min((task + 1) * TASK_LEAVES, groups)):
+            leaf = leaves[group]
+            for level in range(first_level(before, leaf, depth, True), depth + 1):
+                add_node(sums, level, table[(1 << level) - 1 + (leaf >> (depth - level))], buffer)
+            before = leaf
+            for s in range(begins[group], ends[group]):
+                add_row(total[order[s]], one, sums[depth])
 
 
 @compile_parallel

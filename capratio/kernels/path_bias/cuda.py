@@ -13,10 +13,23 @@ from capratio.kernels.token_tiles import add_children, sort_tokens
 
 def path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
     """base_n + sum over l = 0..k of table[node_l]: (N, q), (2^(k+1) - 1, q), (N,) -> (N, q)."""
+    out = base.new_empty(base.shape)
+    _add_paths(base, table, leaf, depth, out)
+    return out
+
+
+def add_path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int) -> None:
+    """As path_bias, in place."""
+    if base.is_contiguous():
+        _add_paths(base, table, leaf, depth, base)
+    else:
+        base.copy_(path_bias(base, table, leaf, depth))
+
+
+def _add_paths(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int, out: torch.Tensor) -> None:
     count, width = base.shape
-    out = base.new_empty(count, width)
     if out.numel() == 0:
-        return out
+        return
     blocks = cuda_blocks.CUDA_BLOCKS.rows
     with on_device(base):
         _path_sums[(triton.cdiv(count, blocks.rows) * triton.cdiv(width, blocks.columns),)](
@@ -34,7 +47,6 @@ def path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth
             BLOCK_COLUMNS=blocks.columns,
             num_warps=blocks.warps,
         )
-    return out
 
 
 def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:

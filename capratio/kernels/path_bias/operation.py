@@ -39,6 +39,14 @@ def path_bias(
     return with_touched_gradient(out, table, _TOUCHED_GRADIENT, (leaf,), (depth, backend)) if touched else out
 
 
+def add_path_bias(
+    base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int, backend: str = AUTO
+) -> torch.Tensor:
+    """As ``path_bias``, in place of the base, which is returned; it has no gradient, and is for inference."""
+    _ADD_PATH_BIAS(base, table, leaf, depth, backend)
+    return base
+
+
 def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int, backend: str = AUTO) -> torch.Tensor:
     """The gradient of path_bias to table, dtable[node_l] += dy_n: -> (2^(k+1) - 1, q), dense."""
     out: torch.Tensor = _TABLE_GRADIENT(grad, leaf, depth, backend)
@@ -79,6 +87,12 @@ _PATH_BIAS = define(
     "path_bias",
     "path_bias(Tensor base, Tensor table, Tensor leaf, int depth) -> Tensor",
     lambda base, table, leaf, depth: base.new_empty(base.shape),
+    _cost,
+)
+_ADD_PATH_BIAS = define(
+    "path_bias",
+    "add_path_bias(Tensor(a!) base, Tensor table, Tensor leaf, int depth) -> ()",
+    lambda base, table, leaf, depth: None,
     _cost,
 )
 _TABLE_GRADIENT = define(

@@ -10,7 +10,12 @@ from capratio.kernels.touched_rows import touched_rows
 
 def path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
     """base_n + sum over l = 0..k of table[node_l]: (N, q), (2^(k+1) - 1, q), (N,) -> (N, q)."""
-    return base + embedding_bag(node_rows(leaf, depth), table, mode="sum")
+    return base + _path_sums(table, leaf, depth)
+
+
+def add_path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int) -> None:
+    """As path_bias, in place."""
+    base.add_(_path_sums(table, leaf, depth))
 
 
 def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
@@ -22,6 +27,10 @@ def path_bias_touched_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: in
     """The visited rows and their gradients, padded: (N, q), (N,) -> (M,), (M, q), M = min(N (k + 1), 2^(k+1) - 1)."""
     indices, place = touched_rows(node_rows(leaf, depth), 2 ** (depth + 1) - 1)
     return indices, _sum_rows(grad, place, len(indices))
+
+
+def _path_sums(table: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
+    return embedding_bag(node_rows(leaf, depth), table, mode="sum")
 
 
 def _sum_rows(grad: torch.Tensor, node: torch.Tensor, rows: int) -> torch.Tensor:

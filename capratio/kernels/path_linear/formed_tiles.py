@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from capratio.kernels.compiling import compile_parallel, compile_tile
+from capratio.kernels.compiling import compile_parallel
+from capratio.kernels.path_tiles import add_node, first_level
 from capratio.kernels.tile_products import multiply_rows
-from capratio.kernels.tiles import ROWS, add_row, add_rows, add_to, copy_row
-from capratio.kernels.widening import read_row
+from capratio.kernels.tiles import ROWS, add_row, add_rows, copy_row
 
 # Rows of a task: 64 x 512 float32 of a tile are 128 KiB, in the second level of the cache. One token of depth 7 took
 # 0.50 ms by 64 rows and 0.59 by 16, whose reads from memory stop and start more often; of depth 4 0.30
@@ -42,9 +42,9 @@ def multiply_formed(
         before = -1
         for group in range(leaves.shape[0]):
             leaf = leaves[group]
-            for level in range(_first_level(before, leaf, depth, shared), depth + 1):
+            for level in range(first_level(before, leaf, depth, shared), depth + 1):
                 node = flat[(1 << level) - 1 + (leaf >> (depth - level))]
-                _add_node(sums, level, node[first * wide : last * wide], buffer)
+                add_node(sums, level, node[first * wide : last * wide], buffer)
             before = leaf
             rows = sums[-1].reshape(last - first, wide)
             multiply_rows(x, rows, rows, order, starts[group], starts[group + 1], first, out, out.dtype.type(0))
@@ -70,10 +70,10 @@ def multiply_formed_transposed(
             before = -1
             for group in range(leaves.shape[0]):
                 leaf = leaves[group]
-                for level in range(_first_level(before, leaf, depth, shared), depth + 1):
+                for level in range(first_level(before, leaf, depth, shared), depth + 1):
                     node = weight[(1 << level) - 1 + (leaf >> (depth - level))]
                     for i in range(last - first):
-                        _add_node(sums[:, i], level, node[first + i][left:right], buffer)
+                        add_node(sums[:, i], level, node[first + i][left:right], buffer)
                 before = leaf
                 for s in range(starts[group], starts[group + 1]):
                     add_rows(out[order[s], left:right], grad[s, first:last], sums[-1, : last - first])
@@ -102,31 +102,3 @@ def carry_to_parents(total: Any, starts: Any, children: Any) -> None:
                     copy_row(total[row, i], total[right, i])
                 else:
                     total[row, i] = 0
-
-
-@compile_tile
-def _add_node(sums: Any, level: Any, node: Any, buffer: Any) -> None:
-    """Add a path's node to the sum of those above: into the next tile, or in place where there is but one.
-
-    node, buffer: (n,). sums: (k + 1 or 1, n).
-    """
-    values = read_row(node, buffer)
-    if level == 0:
-        copy_row(sums[0], values)
-    elif sums.shape[0] == 1:
-        add_row(sums[0], sums.dtype.type(1), values)
-    else:
-        add_to(sums[level], sums[level - 1], values)
-
-
-@compile_tile
-def _first_level(before: Any, leaf: Any, depth: Any, shared: Any) -> Any:
-    """The level from which a path is formed anew after the leaf ``before`` (-1: there was none)."""
-    if before < 0 or not shared:
-        return 0
-    level = depth + 1
-    differing = before ^ leaf
-    while differing:
-        differing >>= 1
-        level -= 1
-    return level
