@@ -84,15 +84,24 @@ def _multiply(
 ) -> torch.Tensor:
     """rows_n matrices[node_n]: (N, i), (R, i, o) -> (N, o); the kernel reads them as the ``weight`` that they view."""
     groups = group_tokens(node, len(weight))
-    inputs = groups.gather(rows)
-    out = inputs.new_empty(len(rows), matrices.shape[2])
+    wide = rows.detach().to(product_dtype(rows))
+    out = wide.new_empty(len(rows), matrices.shape[2])
     few, many = groups.split(CPU_CROSSOVERS.library_product_from_tokens)
     use_torch_threads()
     if len(few.keys):
-        kernel(array(inputs), array(weight), *few, array(out))
+        kernel(array(groups.gather(wide)), array(weight), *few, array(out))
     if len(many.keys):
-        products = torch.empty_like(out)
-        for row, begin, end in zip(many.keys.tolist(), many.begins.tolist(), many.ends.tolist(), strict=True):
-            torch.mm(inputs[begin:end], matrices[row].to(inputs.dtype), out=products[begin:end])
-        put_rows(array(products), many.order, many.begins, many.ends, array(out))
+        _multiply_many(wide, matrices, many, out)
     return out.to(rows.dtype)
+
+
+def _multiply_many(wide: torch.Tensor, matrices: torch.Tensor, groups: NodeGroups, out: torch.Tensor) -> None:
+    # Room for one group, which a cache holds: new memory for all tokens takes longer to map than to fill.
+    largest = int((groups.ends - groups.begins).max())
+    inputs, products = wide.new_empty(largest, wide.shape[1]), out.new_empty(largest, out.shape[1])
+    order = torch.from_numpy(groups.order)
+    for row, begin, end in zip(groups.keys.tolist(), groups.begins.tolist(), groups.ends.tolist(), strict=True):
+        tokens, count = order[begin:end], end - begin
+        torch.index_select(wide, 0, tokens, out=inputs[:count])
+        torch.mm(inputs[:count], matrices[row].to(wide.dtype), out=products[:count])
+        put_rows(array(products), groups.order, begin, end, array(out))

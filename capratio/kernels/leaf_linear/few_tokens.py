@@ -49,11 +49,10 @@ def _gather(rows: Any, order: Any) -> Any:
 
 
 @compile_parallel
-def put_rows(rows: Any, order: Any, begins: Any, ends: Any, out: Any) -> None:
-    """out[order[s]] = rows[s] for the places s of every group, begins[g]..ends[g]."""
-    for group in prange(begins.shape[0]):
-        for s in range(begins[group], ends[group]):
-            out[order[s]] = rows[s]
+def put_rows(rows: Any, order: Any, begin: int, end: int, out: Any) -> None:
+    """out[order[s]] = rows[s - begin] for the places s in begin..end."""
+    for s in prange(begin, end):
+        out[order[s]] = rows[s - begin]
 
 
 @compile_parallel
