@@ -1,125 +1,158 @@
 """Rows of one matrix multiplied by the tokens of its group, compiled into the CPU kernels.
 
-Rows are taken in pairs that lie half a block apart. Every pair of loads then feeds eight multiply-adds, and reading
-from memory follows two long streams, each in pages of its own: of two neighbours, which share a page, a processor
-follows neither, and rows came at half the rate (512 float32 a row, 256 MiB, one thread: pairs of neighbours 8 GB/s,
-single rows 17, rows half a matrix apart 26, each with four tokens).
+Up to five tokens are multiplied with rows in pairs that lie half a block apart. Every pair of loads then feeds eight
+multiply-adds, and reading from memory follows two long streams, each in pages of its own: of two neighbours, which
+share a page, a processor follows neither, and rows came at half the rate (512 float32 a row, 256 MiB, one thread: pairs
+of neighbours 8 GB/s, single rows 17, rows half a matrix apart 26, each with four tokens). More tokens are multiplied in
+panels, by tiles of rows that a cache holds.
 """
 
 from typing import Any
 
-from capratio.kernels.compiling import compile_tile
+import numpy as np
+
+from capratio.kernels.compiling import compile_kernel, compile_tile
+from capratio.kernels.panel_product import (
+    NARROW,
+    NARROW_ROWS,
+    WIDE,
+    WIDE_ROWS,
+    multiply_narrow_panel,
+    multiply_wide_panel,
+    pack_panel,
+)
+from capratio.kernels.prefetching import prefetch_row
 from capratio.kernels.tiles import (
     TOKENS,
-    add_four_rows,
-    add_four_rows_to_two,
-    add_row,
     dot_pair_with_four,
     dot_pair_with_one,
     dot_pair_with_three,
     dot_pair_with_two,
 )
-from capratio.kernels.widening import read_again, read_row
+from capratio.kernels.widening import read_again, read_row, widen_rows, widening_buffer
 
 # Rows of a block, so that its halves are long streams; a task of a parallel kernel has one block.
-BLOCK_ROWS = 256
+BLOCK_ROWS = 512
 # Pairs of rows that are multiplied by all tokens before the next are read: 2 x 32 rows of 1024 float32 are 256 KiB, in
 # the second level of the cache.
 PAIRS = 32
-# Columns of a transposed product's task: 1024 float32 of a sum are 4 KiB, and those of 7 tokens fit the first level.
-COLUMNS = 1024
-# Rows of each quarter that are added to the sums of all tokens before the next are read.
-QUADS = 8
+# So many tokens are worth a panel whose other lanes are empty.
+FEWEST_IN_NARROW, FEWEST_IN_WIDE = 6, 12
+# Tokens whose panels are packed at a time: 64 tokens of 1024 float32 are 256 KiB, in the second level of the cache.
+PACKED = 64
+
+
+@compile_kernel
+def multiply_rows(x: Any, rows: Any, tokens: Any, first: int, out: Any) -> None:
+    """out[tokens[t], first + i] = rows[i] . x[tokens[t]] for every row i and token t.
+
+    x: (N, p). rows: (r, p), half types as bits. tokens: (n,). out: (N, q).
+    """
+    if tokens.shape[0] < FEWEST_IN_NARROW or rows.shape[0] < NARROW_ROWS:
+        multiply_pairs(x, rows, tokens, first, out)
+    else:
+        for begin in range(0, tokens.shape[0], PACKED):
+            _multiply_panels(x, rows, tokens[begin : begin + PACKED], first, out)
+
+
+@compile_kernel
+def _multiply_panels(x: Any, rows: Any, tokens: Any, first: int, out: Any) -> None:
+    """As multiply_rows, of up to ``PACKED`` tokens and at least ``NARROW_ROWS`` rows."""
+    count, width = tokens.shape[0], x.shape[1]
+    wide = (count + WIDE - FEWEST_IN_WIDE) // WIDE
+    left = tokens[min(wide * WIDE, count) :]
+    narrow = (left.shape[0] + NARROW - FEWEST_IN_NARROW) // NARROW
+    left_over = left[min(narrow * NARROW, left.shape[0]) :]
+    wide_panels = np.empty((wide, width, WIDE), out.dtype)
+    narrow_panels = np.empty((narrow, width, NARROW), out.dtype)
+    for panel in range(wide):
+        pack_panel(x, tokens[panel * WIDE : (panel + 1) * WIDE], wide_panels[panel])
+    for panel in range(narrow):
+        pack_panel(x, left[panel * NARROW : (panel + 1) * NARROW], narrow_panels[panel])
+    wide_sums = np.empty((WIDE_ROWS, WIDE), out.dtype)
+    narrow_sums = np.empty((NARROW_ROWS, NARROW), out.dtype)
+    buffer = widening_buffer(rows, 2 * PAIRS, out)
+    for top in range(0, rows.shape[0], 2 * PAIRS):
+        bottom = min(top + 2 * PAIRS, rows.shape[0])
+        # A tile of too few rows takes some of the one above, whose products are the same again.
+        top = min(top, bottom - NARROW_ROWS)
+        tile = widen_rows(rows[top:bottom], buffer)
+        for panel in range(wide):
+            members = tokens[panel * WIDE : (panel + 1) * WIDE]
+            for i in range(0, tile.shape[0], WIDE_ROWS):
+                i = min(i, tile.shape[0] - WIDE_ROWS)
+                if panel == 0:
+                    _prefetch_rows(rows, top + i + WIDE_ROWS, WIDE_ROWS)
+                multiply_wide_panel(tile, i, wide_panels[panel], wide_sums)
+                _put_sums(wide_sums, members, first + top + i, out)
+        for panel in range(narrow):
+            members = left[panel * NARROW : (panel + 1) * NARROW]
+            for i in range(0, tile.shape[0], NARROW_ROWS):
+                i = min(i, tile.shape[0] - NARROW_ROWS)
+                if wide == 0 and panel == 0:
+                    _prefetch_rows(rows, top + i + NARROW_ROWS, NARROW_ROWS)
+                multiply_narrow_panel(tile, i, narrow_panels[panel], narrow_sums)
+                _put_sums(narrow_sums, members, first + top + i, out)
+        multiply_pairs(x, tile, left_over, first + top, out)
 
 
 @compile_tile
-def multiply_rows(
-    x: Any, rows: Any, buffer: Any, order: Any, begin: Any, end: Any, first: Any, out: Any, zero: Any
-) -> None:
-    """out[order[s], first + i] = rows[i] . x[s] for every row i and the places s in begin..end.
+def _prefetch_rows(rows: Any, first: Any, count: Any) -> None:
+    for i in range(first, min(first + count, rows.shape[0])):
+        prefetch_row(rows[i])
 
-    x: (N, p) in sorted order. rows: (r, p), half types as bits, which are widened into buffer (r, p). out: (N, q).
-    zero: of its dtype.
-    """
+
+@compile_tile
+def _put_sums(sums: Any, tokens: Any, first: Any, out: Any) -> None:
+    """out[tokens[t], first + r] = sums[r, t] for every row r of the sums and token t."""
+    for t in range(tokens.shape[0]):
+        for r in range(sums.shape[0]):
+            out[tokens[t], first + r] = sums[r, t]
+
+
+@compile_kernel
+def multiply_pairs(x: Any, rows: Any, tokens: Any, first: int, out: Any) -> None:
+    """As multiply_rows, by dot products of four tokens and two rows at a time."""
+    buffer = widening_buffer(rows, 2 * PAIRS, out)
+    zero = out.dtype.type(0)
     half = (rows.shape[0] + 1) // 2
     for top in range(0, half, PAIRS):
         bottom = min(top + PAIRS, half)
         for i in range(top, bottom):
-            j = _partner(i, half, rows)
-            read_row(rows[i], buffer[i])
-            read_row(rows[j], buffer[j])
-        for s in range(begin, end, TOKENS):
+            read_row(rows[i], buffer[2 * (i - top)])
+            read_row(rows[_partner(i, half, rows)], buffer[2 * (i - top) + 1])
+        for s in range(0, tokens.shape[0], TOKENS):
             for i in range(top, bottom):
                 j = _partner(i, half, rows)
-                upper, lower = read_again(rows[i], buffer[i]), read_again(rows[j], buffer[j])
-                _multiply_pair(upper, lower, x, order, s, end, first + i, first + j, out, zero)
+                upper = read_again(rows[i], buffer[2 * (i - top)])
+                lower = read_again(rows[j], buffer[2 * (i - top) + 1])
+                _multiply_pair(upper, lower, x, tokens[s:], first + i, first + j, out, zero)
 
 
 @compile_tile
 def _partner(i: Any, half: Any, rows: Any) -> Any:
-    # The middle one of an odd number is its own partner's neighbour: the last row is multiplied twice.
+    # The last row of an odd number has a partner twice.
     return min(i + half, rows.shape[0] - 1)
 
 
 @compile_tile
-def _multiply_pair(
-    upper: Any, lower: Any, x: Any, order: Any, s: Any, end: Any, i: Any, j: Any, out: Any, zero: Any
-) -> None:
-    """The rows i and j of the matrix with the tokens from place s on, at most four."""
-    a = order[s]
-    if end - s == 1:
-        out[a, i], out[a, j] = dot_pair_with_one(upper, lower, x[s], zero)
+def _multiply_pair(upper: Any, lower: Any, x: Any, tokens: Any, i: Any, j: Any, out: Any, zero: Any) -> None:
+    """The rows i and j of the matrix with the first of the tokens, at most four."""
+    a = tokens[0]
+    if tokens.shape[0] == 1:
+        out[a, i], out[a, j] = dot_pair_with_one(upper, lower, x[a], zero)
         return
-    b = order[s + 1]
-    if end - s == 2:
-        out[a, i], out[b, i], out[a, j], out[b, j] = dot_pair_with_two(upper, lower, x[s], x[s + 1], zero)
+    b = tokens[1]
+    if tokens.shape[0] == 2:
+        out[a, i], out[b, i], out[a, j], out[b, j] = dot_pair_with_two(upper, lower, x[a], x[b], zero)
         return
-    c = order[s + 2]
-    if end - s == 3:
+    c = tokens[2]
+    if tokens.shape[0] == 3:
         out[a, i], out[b, i], out[c, i], out[a, j], out[b, j], out[c, j] = dot_pair_with_three(
-            upper, lower, x[s], x[s + 1], x[s + 2], zero
+            upper, lower, x[a], x[b], x[c], zero
         )
         return
-    d = order[s + 3]
+    d = tokens[3]
     out[a, i], out[b, i], out[c, i], out[d, i], out[a, j], out[b, j], out[c, j], out[d, j] = dot_pair_with_four(
-        upper, lower, x[s], x[s + 1], x[s + 2], x[s + 3], zero
-    )
-
-
-@compile_tile
-def add_columns(grad: Any, matrix: Any, first: Any, last: Any, buffer: Any, sums: Any) -> None:
-    """sums[s] += matrix[:, first:last]^T grad[s] for every s.
-
-    grad: (n, q). matrix: (q, p), half types as bits, which are widened into buffer (4 QUADS, last - first). sums: (n,
-    last - first).
-    """
-    quarter = matrix.shape[0] // 4
-    for top in range(0, quarter, QUADS):
-        bottom = min(top + QUADS, quarter)
-        for i in range(top, bottom):
-            for k in range(4):
-                read_row(matrix[i + k * quarter, first:last], buffer[4 * (i - top) + k])
-        for s in range(0, grad.shape[0] - 1, 2):
-            for i in range(top, bottom):
-                r0, r1, r2, r3 = _four_rows(matrix, i, quarter, first, last, buffer[4 * (i - top) :])
-                add_four_rows_to_two(sums[s], sums[s + 1], grad[s, i::quarter], grad[s + 1, i::quarter], r0, r1, r2, r3)
-        if grad.shape[0] % 2:
-            s = grad.shape[0] - 1
-            for i in range(top, bottom):
-                r0, r1, r2, r3 = _four_rows(matrix, i, quarter, first, last, buffer[4 * (i - top) :])
-                g = grad[s, i::quarter]
-                add_four_rows(sums[s], g[0], r0, g[1], r1, g[2], r2, g[3], r3)
-    for i in range(4 * quarter, matrix.shape[0]):
-        row = read_row(matrix[i, first:last], buffer[0])
-        for s in range(grad.shape[0]):
-            add_row(sums[s], grad[s, i], row)
-
-
-@compile_tile
-def _four_rows(matrix: Any, i: Any, step: Any, first: Any, last: Any, buffer: Any) -> Any:
-    return (
-        read_again(matrix[i, first:last], buffer[0]),
-        read_again(matrix[i + step, first:last], buffer[1]),
-        read_again(matrix[i + 2 * step, first:last], buffer[2]),
-        read_again(matrix[i + 3 * step, first:last], buffer[3]),
+        upper, lower, x[a], x[b], x[c], x[d], zero
     )

@@ -6,9 +6,12 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+# bfloat16 and float16, as their bits.
+_HALF_TYPES = (types.uint16, types.int16)
 
-def widening_buffer(rows: Any, out: Any) -> Any:
-    """A buffer (r, p) of the dtype of ``out`` for rows of a half type.
+
+def widening_buffer(rows: Any, count: int, out: Any) -> Any:
+    """A buffer (count, p) of the dtype of ``out`` for rows (r, p) of a half type.
 
     Other types need none and get one row, beyond which rows may be named, which nothing reads or writes.
     """
@@ -16,13 +19,31 @@ def widening_buffer(rows: Any, out: Any) -> Any:
 
 
 @overload(widening_buffer)
-def _widening_buffer(rows: Any, out: Any) -> Any:
-    half = rows.dtype in (types.uint16, types.int16)
+def _widening_buffer(rows: Any, count: int, out: Any) -> Any:
+    half = rows.dtype in _HALF_TYPES
 
-    def allocate(rows: Any, out: Any) -> Any:
-        return np.empty((rows.shape[0] if half else 1, rows.shape[1]), out.dtype)
+    def allocate(rows: Any, count: int, out: Any) -> Any:
+        return np.empty((count if half else 1, rows.shape[1]), out.dtype)
 
     return allocate
+
+
+def widen_rows(rows: Any, buffer: Any) -> Any:
+    """The rows (r, p) themselves, or those of a half type widened into the first rows of ``buffer``."""
+    raise NotImplementedError("widen_rows is compiled by numba, and runs nowhere else.")
+
+
+@overload(widen_rows)
+def _widen_rows(rows: Any, buffer: Any) -> Any:
+    def keep(rows: Any, buffer: Any) -> Any:
+        return rows
+
+    def widen(rows: Any, buffer: Any) -> Any:
+        for i in range(rows.shape[0]):
+            read_row(rows[i], buffer[i])
+        return buffer[: rows.shape[0]]
+
+    return widen if rows.dtype in _HALF_TYPES else keep
 
 
 def read_row(row: Any, buffer: Any) -> Any:
@@ -73,7 +94,7 @@ def read_again(row: Any, buffer: Any) -> Any:
 
 @overload(read_again)
 def _read_again(row: Any, buffer: Any) -> Any:
-    return _keep_buffer if row.dtype in (types.uint16, types.int16) else _keep
+    return _keep_buffer if row.dtype in _HALF_TYPES else _keep
 
 
 def _keep_buffer(row: Any, buffer: Any) -> Any:

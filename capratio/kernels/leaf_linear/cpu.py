@@ -89,7 +89,7 @@ def _multiply(
     few, many = groups.split(CPU_CROSSOVERS.library_product_from_tokens)
     use_torch_threads()
     if len(few.keys):
-        kernel(array(groups.gather(wide)), array(weight), *few, array(out))
+        kernel(array(wide), array(weight), *few, array(out))
     if len(many.keys):
         _multiply_many(wide, matrices, many, out)
     return out.to(rows.dtype)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from capratio.kernels.column_products import COLUMNS, QUADS, add_columns
 from capratio.kernels.compiling import compile_kernel, compile_parallel
 from capratio.kernels.index_check import first_outside
 from capratio.kernels.sorting import sort_by_key
-from capratio.kernels.tile_products import BLOCK_ROWS, COLUMNS, QUADS, add_columns, multiply_rows
+from capratio.kernels.tile_products import BLOCK_ROWS, multiply_rows
 from capratio.kernels.tiles import ROWS, add_rows
 from capratio.kernels.widening import widening_buffer
 
@@ -26,7 +27,7 @@ def multiply_tokens(x: Any, weight: Any, node: Any, out: Any) -> int:
     place: int = first_outside(node, weight.shape[0])
     if place < 0:
         order, keys, starts = sort_by_key(node, weight.shape[0])
-        multiply(_gather(x, order), weight, order, keys, starts[:-1], starts[1:], out)
+        multiply(x, weight, order, keys, starts[:-1], starts[1:], out)
     return place
 
 
@@ -36,16 +37,8 @@ def multiply_tokens_transposed(grad: Any, weight: Any, node: Any, out: Any) -> i
     place: int = first_outside(node, weight.shape[0])
     if place < 0:
         order, keys, starts = sort_by_key(node, weight.shape[0])
-        multiply_transposed(_gather(grad, order), weight, order, keys, starts[:-1], starts[1:], out)
+        multiply_transposed(grad, weight, order, keys, starts[:-1], starts[1:], out)
     return place
-
-
-@compile_kernel
-def _gather(rows: Any, order: Any) -> Any:
-    gathered = np.empty_like(rows)
-    for s in range(order.shape[0]):
-        gathered[s] = rows[order[s]]
-    return gathered
 
 
 @compile_parallel
@@ -57,36 +50,35 @@ def put_rows(rows: Any, order: Any, begin: int, end: int, out: Any) -> None:
 
 @compile_parallel
 def multiply(x: Any, weight: Any, order: Any, keys: Any, begins: Any, ends: Any, out: Any) -> None:
-    """out[order[s]] = weight[keys[g]] x[s] for the places s of group g, begins[g]..ends[g].
+    """out[n] = weight[keys[g]] x[n] for the tokens n of group g, order[begins[g]:ends[g]].
 
-    x: (N, p) in sorted order. weight: (R, q, p), half types as bits. out: (N, q), in the tokens' order.
+    x: (N, p). weight: (R, q, p), half types as bits. out: (N, q).
     """
     features = weight.shape[1]
     blocks = (features + BLOCK_ROWS - 1) // BLOCK_ROWS
     for task in prange(keys.shape[0] * blocks):
         group, first = task // blocks, (task % blocks) * BLOCK_ROWS
         rows = weight[keys[group]][first : min(first + BLOCK_ROWS, features)]
-        buffer = widening_buffer(rows, out)
-        multiply_rows(x, rows, buffer, order, begins[group], ends[group], first, out, out.dtype.type(0))
+        multiply_rows(x, rows, order[begins[group] : ends[group]], first, out)
 
 
 @compile_parallel
 def multiply_transposed(grad: Any, weight: Any, order: Any, keys: Any, begins: Any, ends: Any, out: Any) -> None:
-    """out[order[s]] = weight[keys[g]]^T grad[s] for the places s of group g, begins[g]..ends[g].
+    """out[n] = weight[keys[g]]^T grad[n] for the tokens n of group g, order[begins[g]:ends[g]].
 
-    grad: (N, q) in sorted order. weight: (R, q, p), half types as bits. out: (N, p), in the tokens' order.
+    grad: (N, q). weight: (R, q, p), half types as bits. out: (N, p).
     """
     wide = weight.shape[2]
     blocks = (wide + COLUMNS - 1) // COLUMNS
     for task in prange(keys.shape[0] * blocks):
         group, first = task // blocks, (task % blocks) * COLUMNS
         last = min(first + COLUMNS, wide)
-        sums = np.zeros((ends[group] - begins[group], last - first), out.dtype)
-        matrix = weight[keys[group]]
-        buffer = widening_buffer(matrix[: 4 * QUADS], out)
-        add_columns(grad[begins[group] : ends[group]], matrix, first, last, buffer[:, : last - first], sums)
-        for s in range(begins[group], ends[group]):
-            out[order[s], first:last] = sums[s - begins[group]]
+        tokens, matrix = order[begins[group] : ends[group]], weight[keys[group]]
+        sums = np.zeros((tokens.shape[0], last - first), out.dtype)
+        buffer = widening_buffer(matrix, 4 * QUADS, out)
+        add_columns(grad, tokens, matrix, first, last, buffer[:, : last - first], sums)
+        for t in range(tokens.shape[0]):
+            out[tokens[t], first:last] = sums[t]
 
 
 @compile_parallel

@@ -109,7 +109,7 @@ def _multiply_formed(
     many = len(bits) >= CPU_CROSSOVERS.library_product_from_tokens * max(len(groups.keys), 1)
     if resolved == "nodes" or many:
         return None
-    inputs = groups.gather(rows)
+    inputs = rows.detach().to(product_dtype(rows))
     out = inputs.new_empty(len(rows), width)
     starts = np.append(groups.begins, len(bits))
     use_torch_threads()

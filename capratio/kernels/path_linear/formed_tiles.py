@@ -27,10 +27,10 @@ COLUMNS = 512
 def multiply_formed(
     x: Any, weight: Any, depth: int, shared: bool, order: Any, leaves: Any, starts: Any, out: Any
 ) -> None:
-    """out[order[s]] = (sum over the path of leaves[g] of weight) x[s] for the places s of group g.
+    """out[n] = (sum over the path of leaves[g] of weight) x[n] for the tokens n of group g.
 
-    x: (N, p) in sorted order. weight: (2^(k+1) - 1, q, p), half types as bits. leaves: (G,), ascending. starts:
-    (G + 1,). out: (N, q), in the tokens' order.
+    The tokens of group g are order[starts[g]:starts[g + 1]]. x: (N, p). weight: (2^(k+1) - 1, q, p), half types as
+    bits. leaves: (G,), ascending. out: (N, q).
     """
     nodes, features, wide = weight.shape
     flat = weight.reshape(nodes, features * wide)
@@ -47,16 +47,16 @@ def multiply_formed(
                 add_node(sums, level, node[first * wide : last * wide], buffer)
             before = leaf
             rows = sums[-1].reshape(last - first, wide)
-            multiply_rows(x, rows, rows, order, starts[group], starts[group + 1], first, out, out.dtype.type(0))
+            multiply_rows(x, rows, order[starts[group] : starts[group + 1]], first, out)
 
 
 @compile_parallel
 def multiply_formed_transposed(
     grad: Any, weight: Any, depth: int, shared: bool, order: Any, leaves: Any, starts: Any, out: Any
 ) -> None:
-    """out[order[s]] = (sum over the path of leaves[g] of weight)^T grad[s] for the places s of group g.
+    """out[n] = (sum over the path of leaves[g] of weight)^T grad[n] for the tokens n of group g.
 
-    grad: (N, q) in sorted order. out: (N, p), in the tokens' order. The others as ``multiply_formed``.
+    grad: (N, q). out: (N, p). The others as ``multiply_formed``.
     """
     features, wide = weight.shape[1], weight.shape[2]
     for task in prange((wide + COLUMNS - 1) // COLUMNS):
@@ -75,8 +75,8 @@ def multiply_formed_transposed(
                     for i in range(last - first):
                         add_node(sums[:, i], level, node[first + i][left:right], buffer)
                 before = leaf
-                for s in range(starts[group], starts[group + 1]):
-                    add_rows(out[order[s], left:right], grad[s, first:last], sums[-1, : last - first])
+                for token in order[starts[group] : starts[group + 1]]:
+                    add_rows(out[token, left:right], grad[token, first:last], sums[-1, : last - first])
 
 
 @compile_parallel
