@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from capratio.cost import closed_form, executed_flop, executed_routing
 from capratio.cost.executed import has_orders
 from capratio.cost.operation import OperationCost
-from capratio.cost.spec import FORMS, GATES_OF, ORDERS, PASSES, WEIGHT_GRADIENTS, LayerSpec
+from capratio.cost.spec import FORMS, GATES_OF, ORDERS, PASSES, TOUCHED_LAYERS, WEIGHT_GRADIENTS, LayerSpec
 from capratio.layers.collapsed_tree_bias_linear import CollapsedTreeBiasLinear
 from capratio.layers.collapsed_tree_linear import CollapsedTreeLinear
 from capratio.layers.gated_layer import GatedLayer
@@ -82,12 +82,12 @@ def test_a_layer_of_any_size_executes_what_is_promised(data: st.DataObject) -> N
     pass_, order = data.draw(st.sampled_from(PASSES)), data.draw(st.sampled_from(ORDERS))
     tokens = 1 if pass_ == "decode" else data.draw(st.integers(0, 17))
 
-    mode = "dense" if layer == "dense" else data.draw(st.sampled_from(WEIGHT_GRADIENTS))
+    mode = data.draw(st.sampled_from(WEIGHT_GRADIENTS if layer in TOUCHED_LAYERS else WEIGHT_GRADIENTS[:1]))
     spec = LayerSpec(layer, p, q, depth, form, data.draw(st.booleans()), gate, weight_gradient=mode)
     check(spec, tokens, pass_, order, tokens)
 
 
-@pytest.mark.parametrize("layer, form", [kind for kind in LAYER_CLASSES if kind[0] != "dense"])
+@pytest.mark.parametrize("layer, form", [kind for kind in LAYER_CLASSES if kind[0] in TOUCHED_LAYERS])
 def test_a_gradient_of_touched_rows_executes_what_is_promised(layer: str, form: str) -> None:
     for depth in DEPTHS:
         spec = LayerSpec(layer, 5, 3, depth, form, weight_gradient="touched")

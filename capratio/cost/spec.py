@@ -24,6 +24,7 @@ GATES_OF = {
 }
 ORDERS = ("leaves", "prefixes", "nodes")
 DENSE_GRADIENT, TOUCHED_GRADIENT = WEIGHT_GRADIENTS = ("dense", "touched")
+TOUCHED_LAYERS = ("tree-shared", "tree-unit", "tree-bias")
 PASSES = ("forward", "forward-grad", "decode", "train")
 
 # Units of a leaf's network where none are asked for, a choice of ours: whole vectors of every processor's registers.
@@ -85,10 +86,10 @@ class LayerSpec:
             raise InputError(
                 f"a dense layer was given form={self.form!r}; a dense layer has no leaves, use form='path'."
             )
-        if self.layer == "dense" and self.weight_gradient != DENSE_GRADIENT:
+        if self.layer not in TOUCHED_LAYERS and self.weight_gradient != DENSE_GRADIENT:
             raise InputError(
-                f"a dense layer was given weight_gradient={self.weight_gradient!r}; it touches all of its weights, use "
-                f"weight_gradient={DENSE_GRADIENT!r}."
+                f"weight_gradient={self.weight_gradient!r} was given to {self.layer}, which has dense gradients only; use "
+                f"weight_gradient={DENSE_GRADIENT!r}, or one of {', '.join(TOUCHED_LAYERS)}."
             )
         if self.form not in FORMS_OF[self.layer]:
             allowed = ", ".join(FORMS_OF[self.layer])

@@ -17,6 +17,7 @@ from capratio.cost.spec import (
     MAX_DEPTH,
     ORDERS,
     PASSES,
+    TOUCHED_LAYERS,
     WEIGHT_GRADIENTS,
     check_bits,
 )
@@ -277,8 +278,8 @@ def _point(chosen: dict[str, Any], where: str) -> Point:
             "routing": "measured",
             "backend": "auto",
         }
-    if chosen["pass"] != "train" or chosen["depth"] == 0:
-        # Without a gradient of a table of nodes every value of the key gives the same case.
+    if chosen["pass"] != "train" or chosen["depth"] == 0 or chosen["layer"] not in TOUCHED_LAYERS:
+        # Without a gradient of touched rows every value of the key gives the same case.
         chosen["weight_gradient"] = DENSE_GRADIENT
     if chosen["layer"] == "fast-feedforward":
         # Its nodes decide, whatever other layers are gated by.
