@@ -88,8 +88,8 @@ class LayerSpec:
             )
         if self.layer not in TOUCHED_LAYERS and self.weight_gradient != DENSE_GRADIENT:
             raise InputError(
-                f"weight_gradient={self.weight_gradient!r} was given to {self.layer}, which has dense gradients only; use "
-                f"weight_gradient={DENSE_GRADIENT!r}, or one of {', '.join(TOUCHED_LAYERS)}."
+                f"weight_gradient={self.weight_gradient!r} was given to {self.layer}, which has dense gradients only; "
+                f"use weight_gradient={DENSE_GRADIENT!r}, or one of {', '.join(TOUCHED_LAYERS)}."
             )
         if self.form not in FORMS_OF[self.layer]:
             allowed = ", ".join(FORMS_OF[self.layer])
