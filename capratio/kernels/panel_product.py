@@ -18,6 +18,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from capratio.kernels.compiling import compile_tile
+from capratio.kernels.prefetching import LINE_BYTES, prefetch_address
 
 # 6 x 16 sums of float32 are 12 registers of 8 lanes or 6 of 16; 8 x 8 are 8.
 WIDE, WIDE_ROWS = 16, 6
@@ -37,12 +38,13 @@ def pack_panel(x: Any, tokens: Any, panel: Any) -> None:
 
 
 def _panel_product(count: int, lanes: int) -> Callable[..., Any]:
-    """The function (rows, first, panel, sums): sums[r, t] = rows[first + r] . panel[:, t] for ``count`` rows.
+    """The function (rows, first, panel, sums, ahead): sums[r, t] = rows[first + r] . panel[:, t] for ``count`` rows.
 
-    rows: (n, p), panel: (p, lanes), sums: (count, lanes), contiguous and of one dtype.
+    rows: (n, p), panel: (p, lanes), sums: (count, lanes), contiguous and of one dtype. ahead: 1 to ask for as many rows
+    behind these on the way, a line with each column until all are asked for, or 0.
     """
 
-    def multiply(typing_context: Any, rows: Any, first: Any, panel: Any, sums: Any) -> Any:
+    def multiply(typing_context: Any, rows: Any, first: Any, panel: Any, sums: Any, ahead: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             row_array, panel_array, sum_array = (
                 context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 2, 3)
@@ -65,18 +67,28 @@ def _panel_product(count: int, lanes: int) -> Callable[..., Any]:
                 builder.gep(row_array.data, [builder.add(builder.mul(arguments[1], width), times(r, width))])
                 for r in range(count)
             ]
-            with cgutils.for_range(builder, width) as loop:
-                tokens = builder.load(vector_at(panel_array.data, times(lanes, loop.index)), align=size)
+
+            def add_column(column: Any) -> None:
+                tokens = builder.load(vector_at(panel_array.data, times(lanes, column)), align=size)
                 for begin, total in zip(begins, totals, strict=True):
-                    value = _in_all_lanes(builder, builder.load(builder.gep(begin, [loop.index])), vector)
+                    value = _in_all_lanes(builder, builder.load(builder.gep(begin, [column])), vector)
                     product = builder.fmul(value, tokens, flags=("contract",))
                     builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
+
+            line = LINE_BYTES // size
+            lines = builder.mul(arguments[4], builder.udiv(times(count, width), ir.Constant(width.type, line)))
+            behind = builder.gep(begins[-1], [width])
+            with cgutils.for_range(builder, lines) as loop:
+                prefetch_address(builder, builder.gep(behind, [times(line, loop.index)]))
+                add_column(loop.index)
+            with cgutils.for_range_slice(builder, lines, width, ir.Constant(width.type, 1)) as (column, _):
+                add_column(column)
             for r, total in enumerate(totals):
                 target = vector_at(sum_array.data, ir.Constant(width.type, r * lanes))
                 builder.store(builder.load(total), target, align=size)
             return context.get_dummy_value()
 
-        return numba.types.void(rows, first, panel, sums), generate
+        return numba.types.void(rows, first, panel, sums, numba.types.intp), generate
 
     compiled: Callable[..., Any] = intrinsic(multiply)
     return compiled

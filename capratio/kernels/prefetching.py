@@ -26,16 +26,20 @@ def prefetch_row(row: Any) -> None:
         _ask(row, place)
 
 
+def prefetch_address(builder: Any, address: Any) -> None:
+    """Generate what asks for the line of an address, in a function that is written for LLVM."""
+    byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
+    builder.call(function, [builder.bitcast(address, byte), word(_READ), word(_SECOND_LEVEL), word(_DATA)])
+
+
 def _prefetch(typing_context: Any, row: Any, place: Any) -> Any:
     """Ask for the line of a row that holds the element at a place."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values = context.make_array(signature.args[0])(context, builder, arguments[0])
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
-        address = builder.bitcast(builder.gep(values.data, [arguments[1]]), byte)
-        builder.call(function, [address, word(_READ), word(_SECOND_LEVEL), word(_DATA)])
+        prefetch_address(builder, builder.gep(values.data, [arguments[1]]))
         return context.get_dummy_value()
 
     return numba.types.void(row, place), generate

@@ -21,7 +21,6 @@ from capratio.kernels.panel_product import (
     multiply_wide_panel,
     pack_panel,
 )
-from capratio.kernels.prefetching import prefetch_row
 from capratio.kernels.tiles import (
     TOKENS,
     dot_pair_with_four,
@@ -81,25 +80,15 @@ def _multiply_panels(x: Any, rows: Any, tokens: Any, first: int, out: Any) -> No
             members = tokens[panel * WIDE : (panel + 1) * WIDE]
             for i in range(0, tile.shape[0], WIDE_ROWS):
                 i = min(i, tile.shape[0] - WIDE_ROWS)
-                if panel == 0:
-                    _prefetch_rows(rows, top + i + WIDE_ROWS, WIDE_ROWS)
-                multiply_wide_panel(tile, i, wide_panels[panel], wide_sums)
+                multiply_wide_panel(tile, i, wide_panels[panel], wide_sums, panel == 0)
                 _put_sums(wide_sums, members, first + top + i, out)
         for panel in range(narrow):
             members = left[panel * NARROW : (panel + 1) * NARROW]
             for i in range(0, tile.shape[0], NARROW_ROWS):
                 i = min(i, tile.shape[0] - NARROW_ROWS)
-                if wide == 0 and panel == 0:
-                    _prefetch_rows(rows, top + i + NARROW_ROWS, NARROW_ROWS)
-                multiply_narrow_panel(tile, i, narrow_panels[panel], narrow_sums)
+                multiply_narrow_panel(tile, i, narrow_panels[panel], narrow_sums, wide + panel == 0)
                 _put_sums(narrow_sums, members, first + top + i, out)
         multiply_pairs(x, tile, left_over, first + top, out)
-
-
-@compile_tile
-def _prefetch_rows(rows: Any, first: Any, count: Any) -> None:
-    for i in range(first, min(first + count, rows.shape[0])):
-        prefetch_row(rows[i])
 
 
 @compile_tile
