@@ -9,12 +9,17 @@ from pathlib import Path
 class CpuCrossovers:
     """Of the CPU kernels.
 
-    machine: where they were measured. library_product_from_tokens: a group of so many tokens goes to the library.
+    machine: where they were measured. library_product_from_tokens: a group of so many tokens goes to the library,
+    library_transposed_from_tokens: as for its gradient to the input, library_outer_from_tokens: to the matrix.
+    library_path_from_tokens: so many tokens a leaf in the mean, and its formed matrix goes to the library.
     library_bag_up_to_bytes: a bag over so many bytes of a table goes to the library.
     """
 
     machine: str
     library_product_from_tokens: int
+    library_transposed_from_tokens: int
+    library_outer_from_tokens: int
+    library_path_from_tokens: int
     library_bag_up_to_bytes: int
 
 

@@ -8,18 +8,19 @@ from capratio.kernels.widening import read_row
 
 
 @compile_tile
-def add_node(sums: Any, level: Any, node: Any, buffer: Any) -> None:
-    """Add a path's node to the sum of those above: into the next tile, or in place where there is but one.
+def add_node(sums: Any, level: Any, node: Any, start: Any, buffer: Any) -> None:
+    """Add a piece of a path's node to the sum of those above: into the next tile, or in place where there is but one.
 
-    node, buffer: (n,). sums: (k + 1 or 1, n).
+    node, buffer: (n,), the piece that begins at the place ``start`` of a tile. sums: (k + 1 or 1, size of a tile).
     """
     values = read_row(node, buffer)
+    stop = start + node.shape[0]
     if level == 0:
-        copy_row(sums[0], values)
+        copy_row(sums[0][start:stop], values)
     elif sums.shape[0] == 1:
-        add_row(sums[0], sums.dtype.type(1), values)
+        add_row(sums[0][start:stop], sums.dtype.type(1), values)
     else:
-        add_to(sums[level], sums[level - 1], values)
+        add_to(sums[level][start:stop], sums[level - 1][start:stop], values)
 
 
 @compile_tile

@@ -15,6 +15,7 @@ from capratio.cost.spec import ORDERS
 from capratio.errors import InputError
 from capratio.kernels import node_groups
 from capratio.kernels.backends import implementation
+from capratio.kernels.crossovers import CPU_CROSSOVERS
 from capratio.kernels.leaf_linear import cpu as leaf_cpu
 from capratio.kernels.leaf_linear import outer
 from capratio.kernels.path_bias import add_path_bias, path_bias
@@ -95,7 +96,7 @@ def test_a_compiled_kernel_equals_the_reference(
 
 @pytest.mark.parametrize("folder, name", OPERATIONS)
 def test_a_compiled_kernel_does_not_depend_on_the_number_of_threads(folder: str, name: str) -> None:
-    given = arguments(name, 150, 33, 35, 4, "prefixes", torch.float32)
+    given = arguments(name, 150, 33, 35, 5, "prefixes", torch.float32)
     before = torch.get_num_threads()
 
     try:
@@ -173,6 +174,13 @@ def with_neighbours(given: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(one % 14 if isinstance(one, torch.Tensor) and one.dtype == torch.int64 else one for one in given)
 
 
+def send_to_library(monkeypatch: pytest.MonkeyPatch, from_tokens: int) -> None:
+    """Let groups of so many tokens, and no smaller ones, go to the library."""
+    crossovers = {f"library_{what}_from_tokens": from_tokens for what in ("product", "transposed", "outer")}
+    for module in (leaf_cpu, outer):
+        monkeypatch.setattr(module, "CPU_CROSSOVERS", replace(CPU_CROSSOVERS, **crossovers))
+
+
 def shifted(node: torch.Tensor, nodes: int) -> node_groups.NodeGroups:
     return node_groups.group_tokens(node ^ 1, nodes + 1)
 
@@ -189,7 +197,8 @@ def shifted(node: torch.Tensor, nodes: int) -> node_groups.NodeGroups:
     ],
 )
 def test_a_wrong_node_is_seen(folder: str, name: str, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = with_neighbours(arguments(name, 60, 9, 11, 3, "prefixes", torch.float64))
+    given = with_neighbours(arguments(name, 20, 9, 11, 3, "prefixes", torch.float64))
+    send_to_library(monkeypatch, 4)
     assert agrees(folder, name, given)
 
     monkeypatch.setattr(module, "group_tokens", shifted)
@@ -235,14 +244,27 @@ def test_groups_go_to_the_library_from_the_crossover_on(name: str, monkeypatch: 
         return mm(left, right, **others)
 
     monkeypatch.setattr(torch, "mm", counted)
+    send_to_library(monkeypatch, 101)
     run("leaf_linear", name, "cpu", given)
     assert products == []
 
-    for module in (leaf_cpu, outer):
-        monkeypatch.setattr(module, "CPU_CROSSOVERS", replace(module.CPU_CROSSOVERS, library_product_from_tokens=1))
+    send_to_library(monkeypatch, 1)
     run("leaf_linear", name, "cpu", given)
-
     assert 7 == len(products)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", FOLDERS["leaf_linear"])
+def test_small_and_large_groups_of_one_batch_agree(
+    name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = arguments(name, 100, 9, 11, 2, "prefixes", dtype)
+    sizes = given[2].bincount().tolist()
+    assert min(sizes) < 14 <= max(sizes)
+
+    send_to_library(monkeypatch, 14)
+
+    assert agrees("leaf_linear", name, given)
 
 
 @given(tokens=st.integers(0, 20), p=st.integers(1, 20), q=st.integers(1, 37), depth=st.integers(0, 6))

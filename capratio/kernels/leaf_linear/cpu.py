@@ -26,16 +26,18 @@ def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> to
 
     Raises InputError for a node that is no row of the weight; so do the gradients.
     """
-    if len(x) < CPU_CROSSOVERS.library_product_from_tokens:
+    library = CPU_CROSSOVERS.library_product_from_tokens
+    if len(x) < library:
         return _multiply_few(x, weight, node, weight.shape[1], multiply_tokens)
-    return _multiply(x, weight, weight.transpose(1, 2), node, multiply)
+    return _multiply(x, weight, weight.transpose(1, 2), node, multiply, library)
 
 
 def leaf_linear_input_gradient(grad: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
     """dx_n = weight[node_n]^T dy_n: (N, q), (R, q, p), (N,) -> (N, p)."""
-    if len(grad) < CPU_CROSSOVERS.library_product_from_tokens:
+    library = CPU_CROSSOVERS.library_transposed_from_tokens
+    if len(grad) < library:
         return _multiply_few(grad, weight, node, weight.shape[2], multiply_tokens_transposed)
-    return _multiply(grad, weight, weight, node, multiply_transposed)
+    return _multiply(grad, weight, weight, node, multiply_transposed, library)
 
 
 def leaf_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int) -> torch.Tensor:
@@ -80,13 +82,18 @@ def _multiply_few(
 
 
 def _multiply(
-    rows: torch.Tensor, weight: torch.Tensor, matrices: torch.Tensor, node: torch.Tensor, kernel: Callable[..., None]
+    rows: torch.Tensor,
+    weight: torch.Tensor,
+    matrices: torch.Tensor,
+    node: torch.Tensor,
+    kernel: Callable[..., None],
+    library_from_tokens: int,
 ) -> torch.Tensor:
     """rows_n matrices[node_n]: (N, i), (R, i, o) -> (N, o); the kernel reads them as the ``weight`` that they view."""
     groups = group_tokens(node, len(weight))
     wide = rows.detach().to(product_dtype(rows))
     out = wide.new_empty(len(rows), matrices.shape[2])
-    few, many = groups.split(CPU_CROSSOVERS.library_product_from_tokens)
+    few, many = groups.split(library_from_tokens)
     use_torch_threads()
     if len(few.keys):
         kernel(array(wide), array(weight), *few, array(out))

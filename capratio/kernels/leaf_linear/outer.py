@@ -14,7 +14,7 @@ def outer_products(incoming: torch.Tensor, inputs: torch.Tensor, groups: NodeGro
 
     incoming: (N, q), inputs: (N, p), in sorted order.
     """
-    few, many = groups.split(CPU_CROSSOVERS.library_product_from_tokens)
+    few, many = groups.split(CPU_CROSSOVERS.library_outer_from_tokens)
     written = np.delete(np.arange(len(total)), many.keys)
     begins, ends = few.ranges(len(total))
     use_torch_threads()

@@ -77,7 +77,7 @@ def _add_paths(total: Any, table: Any, depth: int, order: Any, leaves: Any, begi
         for group in range(task * TASK_LEAVES, min((task + 1) * TASK_LEAVES, groups)):
             leaf = leaves[group]
             for level in range(first_level(before, leaf, depth, True), depth + 1):
-                add_node(sums, level, table[(1 << level) - 1 + (leaf >> (depth - level))], buffer)
+                add_node(sums, level, table[(1 << level) - 1 + (leaf >> (depth - level))], 0, buffer)
             before = leaf
             for s in range(begins[group], ends[group]):
                 add_row(total[order[s]], one, sums[depth])

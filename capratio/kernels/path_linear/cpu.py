@@ -106,7 +106,7 @@ def _multiply_formed(
     _, q, p = weight.shape
     resolved = resolve_order(order, len(bits), p, q, bits.shape[1], weight.itemsize)
     groups = _group(bits)
-    many = len(bits) >= CPU_CROSSOVERS.library_product_from_tokens * max(len(groups.keys), 1)
+    many = len(bits) >= CPU_CROSSOVERS.library_path_from_tokens * max(len(groups.keys), 1)
     if resolved == "nodes" or many:
         return None
     inputs = rows.detach().to(product_dtype(rows))

@@ -12,13 +12,16 @@ from numba import prange
 
 from capratio.kernels.compiling import compile_parallel
 from capratio.kernels.path_tiles import add_node, first_level
+from capratio.kernels.prefetching import prefetch_row
 from capratio.kernels.tile_products import multiply_rows
 from capratio.kernels.tiles import ROWS, add_row, add_rows, copy_row
 
-# Rows of a task: 64 x 512 float32 of a tile are 128 KiB, in the second level of the cache. One token of depth 7 took
-# 0.50 ms by 64 rows and 0.59 by 16, whose reads from memory stop and start more often; of depth 4 0.30
-# either way (p = q = 512, one thread, medians of 60 calls, two runs).
+# Rows of a task: 64 x 512 float32 of a tile are 128 KiB, in the second level of the cache.
 FORMED_ROWS = 64
+# Rows that are summed over all levels before the next: those of a level are then in the first level of the cache where
+# the next level reads them, and adding a node of 1 MiB took 44 us by 4 rows of 512 float32 and 80 by 16 or 64 (from
+# memory; from the third level of the cache 17 and 33; one thread, least of 9 calls).
+PIECE_ROWS = 4
 # Columns of a task of the transposed product: k + 1 tiles of 16 x 512 float32 are 32 KiB each.
 COLUMNS = 512
 
@@ -37,14 +40,19 @@ def multiply_formed(
     for task in prange((features + FORMED_ROWS - 1) // FORMED_ROWS):
         first = task * FORMED_ROWS
         last = min(first + FORMED_ROWS, features)
-        sums = np.empty((depth + 1 if shared else 1, (last - first) * wide), out.dtype)
-        buffer = np.empty((last - first) * wide, out.dtype)
+        size, piece = (last - first) * wide, PIECE_ROWS * wide
+        sums = np.empty((depth + 1 if shared else 1, size), out.dtype)
+        buffer = np.empty(piece, out.dtype)
         before = -1
         for group in range(leaves.shape[0]):
             leaf = leaves[group]
-            for level in range(first_level(before, leaf, depth, shared), depth + 1):
-                node = flat[(1 << level) - 1 + (leaf >> (depth - level))]
-                add_node(sums, level, node[first * wide : last * wide], buffer)
+            top = first_level(before, leaf, depth, shared)
+            for start in range(0, size, piece):
+                begin, end = first * wide + start, first * wide + min(start + piece, size)
+                for level in range(top, depth + 1):
+                    node = flat[(1 << level) - 1 + (leaf >> (depth - level))]
+                    prefetch_row(node[end : min(end + piece, last * wide)])
+                    add_node(sums, level, node[begin:end], start, buffer)
             before = leaf
             rows = sums[-1].reshape(last - first, wide)
             multiply_rows(x, rows, order[starts[group] : starts[group + 1]], first, out)
@@ -62,21 +70,24 @@ def multiply_formed_transposed(
     for task in prange((wide + COLUMNS - 1) // COLUMNS):
         left = task * COLUMNS
         right = min(left + COLUMNS, wide)
-        sums = np.empty((depth + 1 if shared else 1, ROWS, right - left), out.dtype)
-        buffer = np.empty(right - left, out.dtype)
+        width = right - left
+        sums = np.empty((depth + 1 if shared else 1, ROWS * width), out.dtype)
+        buffer = np.empty(width, out.dtype)
         out[:, left:right] = 0
         for first in range(0, features, ROWS):
             last = min(first + ROWS, features)
             before = -1
             for group in range(leaves.shape[0]):
                 leaf = leaves[group]
-                for level in range(first_level(before, leaf, depth, shared), depth + 1):
-                    node = weight[(1 << level) - 1 + (leaf >> (depth - level))]
-                    for i in range(last - first):
-                        add_node(sums[:, i], level, node[first + i][left:right], buffer)
+                top = first_level(before, leaf, depth, shared)
+                for i in range(last - first):
+                    for level in range(top, depth + 1):
+                        node = weight[(1 << level) - 1 + (leaf >> (depth - level))]
+                        add_node(sums, level, node[first + i][left:right], i * width, buffer)
                 before = leaf
+                rows = sums[-1].reshape(ROWS, width)[: last - first]
                 for token in order[starts[group] : starts[group + 1]]:
-                    add_rows(out[token, left:right], grad[token, first:last], sums[-1, : last - first])
+                    add_rows(out[token][left:right], grad[token][first:last], rows)
 
 
 @compile_parallel
