@@ -176,9 +176,14 @@ def with_neighbours(given: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def send_to_library(monkeypatch: pytest.MonkeyPatch, from_tokens: int) -> None:
     """Let groups of so many tokens, and no smaller ones, go to the library."""
-    crossovers = {f"library_{what}_from_tokens": from_tokens for what in ("product", "transposed", "outer")}
+    crossovers = replace(
+        CPU_CROSSOVERS,
+        library_product_from_tokens=from_tokens,
+        library_transposed_from_tokens=from_tokens,
+        library_outer_from_tokens=from_tokens,
+    )
     for module in (leaf_cpu, outer):
-        monkeypatch.setattr(module, "CPU_CROSSOVERS", replace(CPU_CROSSOVERS, **crossovers))
+        monkeypatch.setattr(module, "CPU_CROSSOVERS", crossovers)
 
 
 def shifted(node: torch.Tensor, nodes: int) -> node_groups.NodeGroups:
@@ -273,7 +278,7 @@ def test_bags_over_a_large_table_are_summed_by_the_compiled_kernel(
     tokens: int, p: int, q: int, depth: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_up = arguments("unit_lookup", tokens, p, q, depth, "prefixes", torch.float32)
-    crossovers = replace(unit_cpu.CPU_CROSSOVERS, library_bag_up_to_bytes=-1)
+    crossovers = replace(CPU_CROSSOVERS, library_bag_up_to_bytes=-1)
 
     with monkeypatch.context() as patched:
         patched.setattr(unit_cpu, "CPU_CROSSOVERS", crossovers)
