@@ -11,9 +11,10 @@ from capratio.kernels.widening import read_row
 def add_node(sums: Any, level: Any, node: Any, start: Any, buffer: Any) -> None:
     """Add a piece of a path's node to the sum of those above: into the next tile, or in place where there is but one.
 
-    node, buffer: (n,), the piece that begins at the place ``start`` of a tile. sums: (k + 1 or 1, size of a tile).
+    node: (n,), the piece that begins at the place ``start`` of a tile. buffer: (n,) or more. sums: (k + 1 or 1, size of
+    a tile).
     """
-    values = read_row(node, buffer)
+    values = read_row(node, buffer[: node.shape[0]])
     stop = start + node.shape[0]
     if level == 0:
         copy_row(sums[0][start:stop], values)
