@@ -1,5 +1,7 @@
 """Which class is which layer: the written table, and a builder from a specification."""
 
+from typing import Any
+
 import torch
 
 from capratio.cost.spec import LayerSpec
@@ -52,42 +54,17 @@ def build(
     layer = LAYER_CLASSES[spec.layer, spec.form]
     if issubclass(layer, Dense):
         return layer(*sizes, spec.bias, device=device, dtype=dtype)
-    if issubclass(layer, LeafFeedforward):
-        return layer(
-            *sizes,
-            spec.depth,
-            hidden=spec.hidden,
-            bias=spec.bias,
-            init=init,
-            backend=backend,
-            device=device,
-            dtype=dtype,
-        )
-    if issubclass(layer, PathFeedforward):
-        return layer(*sizes, spec.depth, bias=spec.bias, init=init, backend=backend, device=device, dtype=dtype)
+    options: dict[str, Any] = {
+        "bias": spec.bias,
+        "init": init,
+        "backend": backend,
+        "device": device,
+        "dtype": dtype,
+    }
+    if issubclass(layer, GatedLayer):
+        options |= {"gate": spec.gate, "gate_seed": gate_seed, "weight_gradient": spec.weight_gradient}
     if issubclass(layer, TreeGatedLinear):
-        return layer(
-            *sizes,
-            spec.depth,
-            bias=spec.bias,
-            gate=spec.gate,
-            gate_seed=gate_seed,
-            init=init,
-            order=order,
-            backend=backend,
-            weight_gradient=spec.weight_gradient,
-            device=device,
-            dtype=dtype,
-        )
-    return layer(
-        *sizes,
-        spec.depth,
-        bias=spec.bias,
-        gate=spec.gate,
-        gate_seed=gate_seed,
-        init=init,
-        backend=backend,
-        weight_gradient=spec.weight_gradient,
-        device=device,
-        dtype=dtype,
-    )
+        options["order"] = order
+    if issubclass(layer, LeafFeedforward):
+        options["hidden"] = spec.hidden
+    return layer(*sizes, spec.depth, **options)

@@ -15,8 +15,7 @@ class Point:
     layer: an id, or ``package.module:Class`` of a user's layer. form, order, gate, weight_gradient: as in
     ``capratio.cost``; ``order`` is the order that ran. options: other options of the layer. in_features, out_features,
     depth, tokens: counts. pass_: ``forward``, ``forward-grad``, ``decode`` or ``train``. cache: ``warm`` or ``cold``.
-    input, routing:
-    names of ``capratio.inputs``. backend: the one that ran. threads: intra-op threads.
+    input, routing: names of ``capratio.inputs``. backend: the one that ran. threads: intra-op threads.
     """
 
     layer: str

@@ -3,92 +3,16 @@
 import tomllib
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-from capratio.cost.executed import has_orders
-from capratio.cost.layer_names import layer_id
-from capratio.cost.spec import (
-    DENSE_GRADIENT,
-    FORMS,
-    GATES,
-    HIDDEN,
-    MAX_DEPTH,
-    ORDERS,
-    PASSES,
-    TOUCHED_LAYERS,
-    WEIGHT_GRADIENTS,
-    check_bits,
-)
 from capratio.errors import InputError
-from capratio.records.record import Point
-from capratio.sweep.case import Case, Sampling, spec_of
-from capratio.sweep.expected import check_expected
-from capratio.sweep.names import check_keys, one_of
-from capratio.sweep.ranges import booleans, integers, strings, text
+from capratio.sweep.case import Case, Sampling
+from capratio.sweep.case_group import DEFAULTS, GROUP_KEYS, claims_of, group_cases, name_of, replicates_of
+from capratio.sweep.names import check_keys
+from capratio.sweep.ranges import text
 
-DEVICES = ("cpu", "cuda")
 FILE_KEYS = ("name", "title", "analysis", "replicates", "side_by_side", "sampling", "defaults", "cases")
-SWEPT_INTEGERS = ("in_features", "out_features", "depth", "hidden", "tokens", "threads")
-SWEPT_WORDS: dict[str, tuple[str, ...]] = {
-    "form": FORMS,
-    "dtype": ("float32", "float64", "bfloat16", "float16"),
-    "device": DEVICES,
-    "pass": PASSES,
-    "cache": ("warm", "cold"),
-    # Those of capratio.inputs, which imports torch; a test holds the two equal.
-    "input": ("gaussian", "text", "images"),
-    "routing": ("measured", "uniform", "zipf", "single"),
-    # Those of capratio.kernels, likewise.
-    "backend": (
-        "auto",
-        "reference",
-        "cpu",
-        "cuda",
-        "grouped-mm",
-        "gather-bmm",
-        "embedding-bag",
-        "fastfeedforward",
-        "ultrafastbert",
-    ),
-    "gate": GATES,
-    "order": ("auto", *ORDERS),
-    "weight_gradient": WEIGHT_GRADIENTS,
-}
-GROUP_KEYS = (
-    "group",
-    "layer",
-    "bias",
-    "claims",
-    "analysis",
-    "expected",
-    "square",
-    "replicates",
-    *SWEPT_INTEGERS,
-    *SWEPT_WORDS,
-)
-DEFAULTS: dict[str, Any] = {
-    "form": "path",
-    "depth": 0,
-    "hidden": HIDDEN,
-    "tokens": 1,
-    "dtype": "float32",
-    "device": "cpu",
-    "pass": "forward",
-    "cache": "warm",
-    "input": "text",
-    "routing": "measured",
-    "backend": "auto",
-    "threads": 1,
-    "gate": "signs",
-    "order": "auto",
-    "weight_gradient": "dense",
-    "bias": True,
-    "square": False,
-    "claims": [],
-    "analysis": "",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +66,7 @@ def read_claims(paths: list[Path]) -> list[tuple[str, str]]:
         (where, claim)
         for path in paths
         for where, group in _tables(path)[1].items()
-        for claim in _claims(group["claims"], where)
+        for claim in claims_of(group["claims"], where)
     ]
 
 
@@ -164,7 +88,7 @@ def _tables(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
 def _cases(path: Path, device: str | None) -> list[Case]:
     content, groups = _tables(path)
     suite = _suite(path, content, groups).name
-    replicates = _replicates(content.get("replicates", 7), f"{path}")
+    replicates = replicates_of(content.get("replicates", 7), f"{path}")
     sampling = _sampling(content.get("sampling", {}), f"{path}: [sampling]")
     side_by_side = content.get("side_by_side", False)
     if not isinstance(side_by_side, bool):
@@ -173,7 +97,7 @@ def _cases(path: Path, device: str | None) -> list[Case]:
     return [
         replace(case, side_by_side=side_by_side)
         for where, group in groups.items()
-        for case in _group(group | place_of_all, where, suite, replicates, sampling)
+        for case in group_cases(group | place_of_all, where, suite, replicates, sampling)
     ]
 
 
@@ -185,14 +109,10 @@ def _suite(path: Path, content: dict[str, Any], groups: dict[str, dict[str, Any]
     said: dict[str, list[str]] = {}
     for where, group in groups.items():
         sentence = text(group["analysis"], f"{where}: analysis")
-        known = said.setdefault(_name(group, where), [])
+        known = said.setdefault(name_of(group, where), [])
         if sentence and sentence not in known:
             known.append(sentence)
     return Suite(name, title, analysis, {group: " ".join(sentences) for group, sentences in said.items() if sentences})
-
-
-def _name(group: dict[str, Any], where: str) -> str:
-    return text(group.get("group", where.rpartition(": ")[2]), f"{where}: group")
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -212,101 +132,3 @@ def _sampling(given: dict[str, Any], where: str) -> Sampling:
         return Sampling(**given)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-
-
-def _replicates(given: object, where: str) -> int:
-    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
-        raise InputError(f"{where}: replicates is {given!r}; give an integer, 1 or more.")
-    return given
-
-
-def _claims(given: object, where: str) -> tuple[str, ...]:
-    return () if given == [] else tuple(sorted(strings(given, f"{where}: claims")))
-
-
-def _group(group: dict[str, Any], where: str, suite: str, replicates: int, sampling: Sampling) -> list[Case]:
-    for key in ("layer", "in_features"):
-        if key not in group:
-            raise InputError(f"{where}: the key {key!r} is missing; give it here or in [defaults].")
-    square = group["square"]
-    if not isinstance(square, bool):
-        raise InputError(f"{where}: square is {square!r}; give true or false without quotes.")
-    if square and "out_features" in group:
-        raise InputError(f"{where}: square = true makes out_features equal in_features; leave out_features out.")
-    group.setdefault("out_features", group["in_features"])
-    replicates = _replicates(group.get("replicates", replicates), where)
-    claims, name = _claims(group["claims"], where), _name(group, where)
-    swept: dict[str, tuple[object, ...]] = {
-        "layer": tuple(_layer(layer, where) for layer in strings(group["layer"], f"{where}: layer"))
-    }
-    for key, known in SWEPT_WORDS.items():
-        words = strings(group[key], f"{where}: {key}")
-        for word in words:
-            one_of(word, known, f"{where}: {key}")
-        swept[key] = words
-    swept |= {key: integers(group[key], f"{where}: {key}") for key in SWEPT_INTEGERS}
-    swept["bias"] = booleans(group["bias"], f"{where}: bias")
-    cases: dict[str, Case] = {}
-    for values in product(*swept.values()):
-        chosen = dict(zip(swept, values, strict=True))
-        if square and chosen["in_features"] != chosen["out_features"]:
-            continue
-        case = Case(_point(chosen, where), suite, name, replicates, claims, sampling)
-        cases.setdefault(case.id, case)
-    check_expected(group.get("expected", []), [spec_of(case.point) for case in cases.values()], where)
-    return list(cases.values())
-
-
-def _layer(name: str, where: str) -> str:
-    try:
-        return layer_id(name)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-
-
-def _point(chosen: dict[str, Any], where: str) -> Point:
-    # Before a dense layer loses its depth, whatever that was.
-    if not 0 <= chosen["depth"] <= MAX_DEPTH:
-        raise InputError(f"{where}: depth = {chosen['depth']}; give a number of gating bits from 0 to {MAX_DEPTH}.")
-    if chosen["layer"] == "dense":
-        # A dense layer has no path, bits or order: every value of these gives the same case.
-        chosen |= {
-            "form": "path",
-            "depth": 0,
-            "gate": "signs",
-            "order": "auto",
-            "routing": "measured",
-            "backend": "auto",
-        }
-    if chosen["pass"] != "train" or chosen["depth"] == 0 or chosen["layer"] not in TOUCHED_LAYERS:
-        # Without a gradient of touched rows every value of the key gives the same case.
-        chosen["weight_gradient"] = DENSE_GRADIENT
-    if chosen["layer"] == "fast-feedforward":
-        # Its nodes decide, whatever other layers are gated by.
-        chosen["gate"] = "descent"
-    hidden = chosen.pop("hidden")
-    if chosen["form"] == "leaf" and hidden != HIDDEN:
-        chosen["options"] = {"hidden": str(hidden)}
-    if chosen["pass"] == "decode" and chosen["tokens"] != 1:
-        raise InputError(
-            f"{where}: pass = 'decode' with tokens = {chosen['tokens']}; decoding is one token, use tokens = 1."
-        )
-    if chosen["tokens"] < 0 or chosen["threads"] < 1:
-        raise InputError(
-            f"{where}: tokens = {chosen['tokens']} and threads = {chosen['threads']}; give tokens of 0 or more and "
-            "threads of 1 or more."
-        )
-    if chosen["routing"] != "measured" and chosen["gate"] != "signs":
-        raise InputError(
-            f"{where}: routing = {chosen['routing']!r} with gate = {chosen['gate']!r}; a routing is imposed "
-            "through the signs that a gate reads, use gate = 'signs' or routing = 'measured'."
-        )
-    chosen["pass_"] = chosen.pop("pass")
-    point = Point(**chosen)
-    try:
-        spec = spec_of(point)
-        check_bits(spec)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-    # Without several orders every value of the key gives the same case.
-    return point if has_orders(spec) else replace(point, order="auto")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from capratio.errors import InputError
 from capratio.sweep.case import Case
-from capratio.sweep.case_file import DEVICES, read_case_files
+from capratio.sweep.case_file import read_case_files
+from capratio.sweep.case_group import DEVICES
 
 NEAREST_IDS = 3
 

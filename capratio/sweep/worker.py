@@ -75,6 +75,7 @@ def run_job(job: Job, events: TextIO) -> None:
                 evict = evict or CacheEvictor(last_level_cache_bytes())
                 cold = evict_data(evict, CodeWarmer(case, trial.order, job.seed))
             done = measure_case(layer, trial, case, cold, job.run_started_s, baseline_resident_bytes)
+            check_threads(case.point.threads)
             point = replace(case.point, order=trial.order, backend=trial.backend)
             record = replace(
                 record,
@@ -104,6 +105,19 @@ def classify(error: Exception) -> tuple[str, str]:
     if isinstance(error, CapratioError):
         return "failed", sentence
     return "failed", f"{type(error).__name__}: {sentence}"
+
+
+def check_threads(asked: int) -> None:
+    """Raise CapratioError where this process computes on another number of threads than its case asks for.
+
+    A library that starts threads of its own may tell OpenMP their number, which torch then takes over.
+    """
+    found = torch.get_num_threads()
+    if found != asked:
+        raise CapratioError(
+            f"the case asks for threads = {asked} and torch ran on {found}; something that the layer calls changed "
+            "that, which must leave torch's threads alone."
+        )
 
 
 def refuse_beyond_device(point: Point) -> None:

@@ -11,7 +11,7 @@ from capratio.errors import InputError
 from capratio.kernels.backends import BACKENDS, PEERS, REFERENCE, resolve_backend
 from capratio.kernels.leaf_linear import gather_bmm, leaf_linear
 from capratio.kernels.unit_lookup import unit_lookup
-from capratio.sweep.case_file import SWEPT_WORDS
+from capratio.sweep.case_group import SWEPT_WORDS
 
 Naive = Callable[..., torch.Tensor]
 LEAF_PEERS = ("grouped-mm", "gather-bmm")

@@ -6,7 +6,8 @@ import pytest
 
 from capratio.errors import InputError
 from capratio.inputs.table import INPUTS, ROUTINGS
-from capratio.sweep.case_file import SWEPT_WORDS, bundled_case_files, read_case_files
+from capratio.sweep.case_file import bundled_case_files, read_case_files
+from capratio.sweep.case_group import SWEPT_WORDS
 
 GOOD = """
 name = "mine"

@@ -6,7 +6,8 @@ import pytest
 
 from capratio.sweep import expected
 from capratio.sweep.case import Sampling
-from capratio.sweep.case_file import DEFAULTS, FILE_KEYS, GROUP_KEYS, SWEPT_WORDS, read_case_files, read_claims
+from capratio.sweep.case_file import FILE_KEYS, read_case_files, read_claims
+from capratio.sweep.case_group import DEFAULTS, GROUP_KEYS, SWEPT_WORDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "case_files.md").read_text(encoding="utf-8")
 EXAMPLE = PAGE.partition("```toml\n")[2].partition("```")[0]

@@ -288,3 +288,20 @@ def test_the_nodes_of_all_samples_are_those_of_the_tokens_that_were_run() -> Non
     assert isinstance(layer, GatedLayer)
     tokens = make_input("gaussian", 64, 7, 1000)[:calls].float()
     assert layer.visited(tokens).levels == record.exact.sampled_levels
+
+
+def test_a_case_whose_threads_were_changed_under_it_has_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, forward = torch.get_num_threads(), GatedLayer.forward
+
+    def starts_threads(self: GatedLayer, *given: torch.Tensor) -> torch.Tensor:
+        torch.set_num_threads(2)
+        return forward(self, *given)
+
+    monkeypatch.setattr(GatedLayer, "forward", starts_threads)
+    try:
+        (record,) = measured(replace(POINT, form="collapsed", threads=1))
+    finally:
+        torch.set_num_threads(before)
+
+    assert "failed" == record.status
+    assert "threads = 1 and torch ran on 2" in (record.reason or "")
