@@ -36,7 +36,10 @@ BLOCK_ROWS = 512
 # the second level of the cache.
 PAIRS = 32
 # So many tokens are worth a panel whose other lanes are empty.
-FEWEST_IN_NARROW, FEWEST_IN_WIDE = 6, 12
+FEWEST_IN_NARROW, FEWEST_IN_WIDE = 6, NARROW + 4
+# Rows that are multiplied by all panels before the next are read, whole sets of them: 96 rows of 1024 float32 are 384
+# KiB, in the second level of the cache.
+TILE_ROWS = 8 * WIDE_ROWS
 # Tokens whose panels are packed at a time: 64 tokens of 1024 float32 are 256 KiB, in the second level of the cache.
 PACKED = 64
 
@@ -70,9 +73,9 @@ def _multiply_panels(x: Any, rows: Any, tokens: Any, first: int, out: Any) -> No
         pack_panel(x, left[panel * NARROW : (panel + 1) * NARROW], narrow_panels[panel])
     wide_sums = np.empty((WIDE_ROWS, WIDE), out.dtype)
     narrow_sums = np.empty((NARROW_ROWS, NARROW), out.dtype)
-    buffer = widening_buffer(rows, 2 * PAIRS, out)
-    for top in range(0, rows.shape[0], 2 * PAIRS):
-        bottom = min(top + 2 * PAIRS, rows.shape[0])
+    buffer = widening_buffer(rows, TILE_ROWS, out)
+    for top in range(0, rows.shape[0], TILE_ROWS):
+        bottom = min(top + TILE_ROWS, rows.shape[0])
         # A tile of too few rows takes some of the one above, whose products are the same again.
         top = min(top, bottom - NARROW_ROWS)
         tile = widen_rows(rows[top:bottom], buffer)
@@ -95,8 +98,9 @@ def _multiply_panels(x: Any, rows: Any, tokens: Any, first: int, out: Any) -> No
 def _put_sums(sums: Any, tokens: Any, first: Any, out: Any) -> None:
     """out[tokens[t], first + r] = sums[r, t] for every row r of the sums and token t."""
     for t in range(tokens.shape[0]):
+        row = out[tokens[t], first : first + sums.shape[0]]
         for r in range(sums.shape[0]):
-            out[tokens[t], first + r] = sums[r, t]
+            row[r] = sums[r, t]
 
 
 @compile_kernel

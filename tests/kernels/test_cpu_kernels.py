@@ -94,6 +94,12 @@ def test_a_compiled_kernel_equals_the_reference(
     assert agrees(folder, name, arguments(name, tokens, p, q, depth, order, dtype))
 
 
+@pytest.mark.parametrize("name", FOLDERS["leaf_linear"])
+@pytest.mark.parametrize("p, q", [(1013, 31), (29, 1013), (150, 200)])
+def test_sums_longer_than_what_a_cache_holds_at_a_time_equal_the_reference(name: str, p: int, q: int) -> None:
+    assert agrees("leaf_linear", name, arguments(name, 1013, p, q, 0, "nodes", torch.float64))
+
+
 @pytest.mark.parametrize("folder, name", OPERATIONS)
 def test_a_compiled_kernel_does_not_depend_on_the_number_of_threads(folder: str, name: str) -> None:
     given = arguments(name, 150, 33, 35, 5, "prefixes", torch.float32)

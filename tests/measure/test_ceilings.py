@@ -167,8 +167,21 @@ def test_products_are_counted_as_2mnk() -> None:
 
     counted = count_operations(probes[0].call, strict=True).cost.flop
 
-    assert len(CPU_SHAPES) == len(probes)
     assert probes[0].amount == counted.product == counted.total
+    assert sorted(2 * [2.0 * m * k * n for m, k, n in CPU_SHAPES]) == sorted(one.amount for one in probes)
+
+
+def test_every_probe_of_a_shape_computes_the_same_product() -> None:
+    products = [torch.as_tensor(one.call()) for one in product_probes(("float32",), "cpu", PerfClock())]
+
+    for by_library, by_onednn in zip(products[: len(CPU_SHAPES)], products[len(CPU_SHAPES) :], strict=True):
+        assert torch.allclose(by_library, by_onednn, atol=1e-3)
+
+
+def test_without_onednn_the_library_alone_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+
+    assert len(CPU_SHAPES) == len(list(product_probes(("float32",), "cpu", PerfClock())))
 
 
 def test_a_dtype_that_is_emulated_is_asked_for_its_smallest_shape_only(monkeypatch: pytest.MonkeyPatch) -> None:

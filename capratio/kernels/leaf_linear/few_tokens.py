@@ -9,13 +9,21 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from capratio.kernels.column_panels import multiply_columns, sum_outer_rows
 from capratio.kernels.column_products import COLUMNS, QUADS, add_columns
 from capratio.kernels.compiling import compile_kernel, compile_parallel
 from capratio.kernels.index_check import first_outside
+from capratio.kernels.panel_product import WIDE_ROWS
 from capratio.kernels.sorting import sort_by_key
 from capratio.kernels.tile_products import BLOCK_ROWS, multiply_rows
-from capratio.kernels.tiles import ROWS, add_rows
+from capratio.kernels.tiles import add_rows
 from capratio.kernels.widening import widening_buffer
+
+# From so many tokens of a group on its products are computed in panels.
+FEWEST_TOKENS_IN_COLUMN_PANELS = 96
+FEWEST_TOKENS_IN_OUTER_PANELS = 8
+# Rows of a task that writes the sums of outer products.
+OUTER_ROWS = 16 * WIDE_ROWS
 
 
 @compile_kernel
@@ -74,6 +82,9 @@ def multiply_transposed(grad: Any, weight: Any, order: Any, keys: Any, begins: A
         group, first = task // blocks, (task % blocks) * COLUMNS
         last = min(first + COLUMNS, wide)
         tokens, matrix = order[begins[group] : ends[group]], weight[keys[group]]
+        if tokens.shape[0] >= FEWEST_TOKENS_IN_COLUMN_PANELS:
+            multiply_columns(grad, tokens, matrix, first, last, out)
+            continue
         sums = np.zeros((tokens.shape[0], last - first), out.dtype)
         buffer = widening_buffer(matrix, 4 * QUADS, out)
         add_columns(grad, tokens, matrix, first, last, buffer[:, : last - first], sums)
@@ -88,11 +99,15 @@ def multiply_outer(grad: Any, x: Any, begins: Any, ends: Any, rows: Any, out: An
     grad: (N, q), x: (N, p), in sorted order. rows: (M,), the rows r of out (R, q, p) that are written.
     """
     features = grad.shape[1]
-    blocks = (features + ROWS - 1) // ROWS
+    blocks = (features + OUTER_ROWS - 1) // OUTER_ROWS
     for task in prange(rows.shape[0] * blocks):
-        place, first = task // blocks, (task % blocks) * ROWS
+        place, first = task // blocks, (task % blocks) * OUTER_ROWS
+        last = min(first + OUTER_ROWS, features)
         begin, end = begins[place], ends[place]
-        for i in range(first, min(first + ROWS, features)):
+        if end - begin >= FEWEST_TOKENS_IN_OUTER_PANELS and last - first >= WIDE_ROWS:
+            sum_outer_rows(grad[begin:end], x[begin:end], first, last, out[rows[place]])
+            continue
+        for i in range(first, last):
             total = out[rows[place], i]
             # A row of zeros stays in the first level of the cache until the sums are added.
             total[:] = 0
