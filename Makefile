@@ -40,8 +40,10 @@ published: $(VENV)/installed  ## Measure tree, routing and threads in full (unde
 	$(BIN)/capratio report runs/published --out reports/$(MACHINE) --made-by 'make published MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
 	$(BIN)/capratio verdict runs/published || [ $$? -eq 1 ]
 
+# What is measured on a GPU has a case file of its own: tables of bfloat16, and batches that fill such a device.
+KERNEL_CASES := $(if $(filter cuda,$(DEVICE)),hopper,kernels peers)
 kernels: $(VENV)/installed-peers  ## Measure our kernels beside their peers (under 2 hours) and write reports/MACHINE-kernels; DEVICE=cuda on a GPU
-	$(BIN)/capratio sweep kernels peers $(if $(DEVICE),--device $(DEVICE)) --out runs/kernels
+	$(BIN)/capratio sweep $(KERNEL_CASES) --out runs/kernels
 	$(BIN)/capratio report runs/kernels --out reports/$(MACHINE)-kernels --made-by 'make kernels MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
 	$(BIN)/capratio verdict runs/kernels || [ $$? -eq 1 ]
 

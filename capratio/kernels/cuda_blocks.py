@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import expm1, log1p
+from math import ceil, expm1, log1p
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
@@ -30,6 +30,7 @@ class ProductBlocks:
     across: int
     warps: int
     stages: int
+    descriptor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class CudaBlocks:
 
     source: str
     unsorted_up_to_tokens: int
+    compared_up_to_tokens: int
+    least_programs: int
     product: tuple[ProductBlocks, ...]
     outer: tuple[OuterBlocks, ...]
     rows: RowBlocks
@@ -81,12 +84,9 @@ Entry = TypeVar("Entry", bound=_Entry)
 def pick(entries: Sequence[Entry], itemsize: int, tokens: int, groups: int) -> Entry:
     """The first entry for elements of ``itemsize`` bytes and the mean number of tokens of a visited group.
 
-    How many groups are visited is known on the device alone; of G drawn alike they are G (1 - (1 - 1/G)^N) in the mean.
-
     Raises InputError for an itemsize that has no entry.
     """
-    visited = 1.0 if groups <= 1 else -groups * expm1(tokens * log1p(-1 / groups))
-    mean = tokens / max(1.0, visited)
+    mean = tokens / _visited(tokens, groups)
     for entry in entries:
         if entry.itemsize == itemsize and mean <= entry.up_to_mean_tokens:
             return entry
@@ -96,11 +96,35 @@ def pick(entries: Sequence[Entry], itemsize: int, tokens: int, groups: int) -> E
     )
 
 
+def pick_product(itemsize: int, tokens: int, groups: int, outputs: int) -> ProductBlocks:
+    """As ``pick`` of the products; where large blocks would leave multiprocessors idle, the one before, and so on."""
+    entries = CUDA_BLOCKS.product
+    chosen = pick(entries, itemsize, tokens, groups)
+    place = entries.index(chosen)
+    visited = _visited(tokens, groups)
+    while chosen.method == "matrix" and place > 0:
+        tiles = max(visited, tokens / chosen.tokens)
+        before = entries[place - 1]
+        enough = tiles * ceil(outputs / chosen.along) >= CUDA_BLOCKS.least_programs
+        if enough or before.itemsize != itemsize or before.method == "vector":
+            break
+        chosen, place = before, place - 1
+    return chosen
+
+
+def _visited(tokens: int, groups: int) -> float:
+    """How many groups tokens visit is known on the device alone; of G drawn alike they are G (1 - (1 - 1/G)^N)."""
+    visited = 1.0 if groups <= 1 else -groups * expm1(tokens * log1p(-1 / groups))
+    return max(1.0, visited)
+
+
 def _read(path: Path) -> CudaBlocks:
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     return CudaBlocks(
         data["source"],
         data["unsorted_up_to_tokens"],
+        data["compared_up_to_tokens"],
+        data["least_programs"],
         tuple(ProductBlocks(**entry) for entry in data["product"]),
         tuple(OuterBlocks(**entry) for entry in data["outer"]),
         RowBlocks(**data["rows"]),

@@ -12,8 +12,7 @@ import torch
 class TokenOrder:
     """Tokens sorted by a key; those with the same key are neighbours and keep their order.
 
-    order: which token stands at each sorted place. keys: the key at each place, ascending, or the keys in any order
-    where every token is a group of its own (``single_tokens``). Both int64 (N,).
+    order: which token stands at each sorted place. keys: the key at each place, ascending. Both int64 (N,).
     """
 
     order: torch.Tensor
@@ -53,15 +52,18 @@ class TokenOrder:
         return torch.searchsorted(begins.cumsum(0), torch.arange(1, most + 1, device=places.device))
 
 
-def sort_tokens(key: torch.Tensor) -> TokenOrder:
-    """Sort tokens by an int64 key (N,)."""
-    keys, order = torch.sort(key, stable=True)
-    return TokenOrder(order, keys)
+def sort_tokens(key: torch.Tensor, groups: int) -> TokenOrder:
+    """Sort tokens by an int64 key (N,) in 0..groups - 1."""
+    keys, order = torch.sort(narrow_keys(key, groups), stable=True)
+    return TokenOrder(order, keys.to(torch.int64))
 
 
-def single_tokens(key: torch.Tensor) -> TokenOrder:
-    """Tokens as they come, each a tile of its own: for so few that sorting would take longer than it saves."""
-    return TokenOrder(torch.arange(len(key), device=key.device), key.contiguous())
+def narrow_keys(key: torch.Tensor, groups: int) -> torch.Tensor:
+    """The keys 0..groups - 1 in the narrowest type that torch sorts by radix: it passes over every byte of a key."""
+    for dtype in (torch.int16, torch.int32):
+        if groups - 1 <= torch.iinfo(dtype).max:
+            return key.to(dtype)
+    return key
 
 
 def add_children(table: torch.Tensor, depth: int) -> None:

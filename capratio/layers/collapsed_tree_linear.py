@@ -45,4 +45,4 @@ class CollapsedTreeLinear(GatedLayer):
 
     def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
         leaf = self.gate.leaf(read, self.backend)
-        return self._add_bias(leaf_linear(x, self.weight, leaf, self.backend, self.weight_gradient))
+        return leaf_linear(x, self.weight, leaf, self.backend, self.weight_gradient, self.bias)

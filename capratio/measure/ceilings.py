@@ -55,7 +55,7 @@ def measure_ceilings(
     used = clock or PerfClock()
     started_s = used.now_s()
     with torch.inference_mode(), _threads(threads):
-        points = footprints(_last_level_bytes(device), _free_bytes(device))
+        points = footprints(_last_level_bytes(device), _free_bytes(device), device)
         probes = [*bandwidth_probes(points, threads, device), *product_probes(names, device, used)]
         rounds = repeat_probes(probes, started_s + time_budget_s, used, _wait(device), _burst(device))
     return _ceilings(rounds, measured_at_s, threads, device)

@@ -30,7 +30,9 @@ def estimated_bytes(point: Point) -> int:
     tables = table_bytes(point)
     # The gradients of the verified call are kept beside those of each later one.
     kept = 2 * gradient_bytes(point)
-    activations = 8 * max(point.tokens, 64) * (point.in_features + point.out_features) * (itemsize + 8)
+    # Inputs are drawn in float64 on the host.
+    drawn = 8 if point.device == "cpu" else 0
+    activations = 8 * max(point.tokens, 64) * (point.in_features + point.out_features) * (itemsize + drawn)
     index = 8 * point.tokens * point.in_features * (point.depth + 2) if point.layer == "tree-unit" else 0
     path = (point.depth + 2) * point.in_features * point.out_features * 16
     streamed = TIMES_LAST_LEVEL * last_level_cache_bytes() if (point.cache, point.device) == ("cold", "cpu") else 0

@@ -33,9 +33,6 @@ def verify_output(
 
     Raises WrongAnswerError, which names the token and the distance in tolerances.
     """
-    # Once for all tokens: each read of a device waits for it.
-    x, out = x.cpu(), out.cpu()
-    gradients = None if input_gradient is None else (input_gradient[0].cpu(), input_gradient[1].cpu())
     for token in _chosen(len(x)):
         own = torch.zeros(0) if bits is None else bits[token]
         row = x[token].double()
@@ -46,8 +43,8 @@ def verify_output(
         expected = weights.weight @ row + weights.bias
         reach = weights.magnitude @ row.abs() + weights.bias.abs()
         _compare(out[token], expected, reach, spec.in_features * weights.nodes, f"output of token {token}")
-        if gradients is not None:
-            _compare_gradient(weights, gradients, token, spec)
+        if input_gradient is not None:
+            _compare_gradient(weights, input_gradient, token, spec)
 
 
 def verify_parameter_gradients(
@@ -73,7 +70,7 @@ def verify_parameter_gradients(
             raise WrongAnswerError(f"the gradient of {name} is {layout} with weight_gradient={spec.weight_gradient!r}.")
         for row in rows:
             place = f" at row {', '.join(map(str, row.place))}" if row.place else ""
-            got = _row(gradients[name], row.place).cpu()
+            got = _row(gradients[name], row.place)
             _compare(got, row.gradient, row.magnitude, max(row.terms, 1), f"gradient of {name}{place}")
 
 

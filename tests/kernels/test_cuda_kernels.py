@@ -85,9 +85,11 @@ def cases(tokens: int, depth: int, p: int, q: int, dtype: torch.dtype) -> dict[s
         "leaf_index": (leaf_index, (values[None] > 0,)),
         "sign_leaf": (sign_leaf, (x, whole(p, 2, depth))),
         "leaf_linear": (leaf_linear, (x, tree[:leaves], leaf)),
+        "leaf_linear[bias]": (biased, (x, tree[:leaves], leaf, tree[0, :, 0])),
         "leaf_linear_input_gradient": (leaf_linear_input_gradient, (grad, tree[:leaves], leaf)),
         "leaf_linear_weight_gradient": (leaf_linear_weight_gradient, (grad, x, leaf, leaves)),
         "add_path_bias": (added, (grad, table, leaf, depth)),
+        "add_path_bias[rows apart]": (added_apart, (grad, table, leaf, depth)),
         "path_bias": (path_bias, (grad, table, leaf, depth)),
         "path_bias_table_gradient": (path_bias_table_gradient, (grad, leaf, depth)),
         "neuron_path": (neurons, (x, tree[:, 0], depth)),
@@ -120,13 +122,19 @@ def part(operation: Callable[..., tuple[torch.Tensor, ...]], place: int, *argume
     return operation(*arguments)[place]
 
 
+def biased(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, bias: torch.Tensor, backend: str) -> torch.Tensor:
+    return leaf_linear(x, weight, node, backend, bias=bias)
+
+
 def added(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int, backend: str) -> torch.Tensor:
+    """A path bias in place of a copy."""
+    return add_path_bias(base.clone(), table, leaf, depth, backend)
+
+
+def added_apart(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int, backend: str) -> torch.Tensor:
     """A path bias in place of a copy whose rows lie apart, as those of every other column do."""
     apart = torch.empty(2 * base.shape[0], base.shape[1], device=base.device, dtype=base.dtype)[::2].copy_(base)
-    assert torch.equal(
-        add_path_bias(base.clone(), table, leaf, depth, backend), add_path_bias(apart, table, leaf, depth, backend)
-    )
-    return apart
+    return add_path_bias(apart, table, leaf, depth, backend)
 
 
 def routed(values: torch.Tensor, backend: str) -> torch.Tensor:
@@ -142,11 +150,13 @@ def neurons(x: torch.Tensor, weight: torch.Tensor, depth: int, backend: str) -> 
 NAMES = (
     "leaf_index",
     "leaf_linear",
+    "leaf_linear[bias]",
     "leaf_linear_input_gradient",
     "leaf_linear_touched_gradient[rows]",
     "leaf_linear_touched_gradient[values]",
     "leaf_linear_weight_gradient",
     "add_path_bias",
+    "add_path_bias[rows apart]",
     "path_bias",
     "path_bias_table_gradient",
     "path_bias_touched_gradient[rows]",
@@ -186,13 +196,13 @@ def close(operation: Callable[..., torch.Tensor], arguments: tuple[Any, ...]) ->
     return torch.allclose(expected, actual.double(), rtol=0, atol=TOLERANCES[actual.dtype] * max(1.0, largest))
 
 
-def small_blocks(method: str) -> CudaBlocks:
+def small_blocks(method: str, *, compared_up_to_tokens: int = 1000, descriptor: bool = False) -> CudaBlocks:
     """Blocks so small that the shapes have many of each; no token is left unsorted but a single one."""
     most = float("inf") if method == "vector" else 1.0
     vector = (ProductBlocks(size, most, "vector", 2, 8, 4, 1, 1) for size in (2, 4))
-    matrix = (ProductBlocks(size, float("inf"), "matrix", 16, 16, 16, 1, 1) for size in (2, 4))
+    matrix = (ProductBlocks(size, float("inf"), "matrix", 16, 16, 16, 1, 1, descriptor) for size in (2, 4))
     outers = tuple(OuterBlocks(size, float("inf"), 16, 16, 16, 1, 1) for size in (2, 4))
-    return CudaBlocks("a test", 1, (*vector, *matrix), outers, RowBlocks(4, 16, 4, 64, 1))
+    return CudaBlocks("a test", 1, compared_up_to_tokens, 1, (*vector, *matrix), outers, RowBlocks(4, 16, 4, 64, 1))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -216,6 +226,21 @@ def test_an_operation_equals_its_reference_in_many_small_blocks(
     monkeypatch.setattr(cuda_blocks, "CUDA_BLOCKS", small_blocks(method))
 
     assert close(*cases(10, 1, 17, 19, torch.float32)[name])
+
+
+@pytest.mark.parametrize("descriptor", [False, True])
+@pytest.mark.parametrize("tokens, depth", [(12, 4), (40, 2), (200, 1), (200, 3)])
+@pytest.mark.parametrize("name", ["leaf_linear[bias]", "leaf_linear_input_gradient", "path_linear[nodes]"])
+def test_a_product_equals_its_reference_whoever_sorts_and_loads(
+    name: str, tokens: int, depth: int, descriptor: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        cuda_blocks, "CUDA_BLOCKS", small_blocks("matrix", compared_up_to_tokens=5, descriptor=descriptor)
+    )
+
+    # Widths of whole blocks and not, in rows of 16 bytes as the copy engine asks.
+    for p, q in ((32, 16), (24, 40)):
+        assert close(*cases(tokens, depth, p, q, torch.bfloat16)[name])
 
 
 @settings(max_examples=60)
@@ -272,11 +297,11 @@ def test_gradients_of_half_precision_do_not_lose_terms_in_long_sums() -> None:
 
 @pytest.mark.parametrize("tokens", [1, 12, 40])
 def test_a_wrong_node_is_seen(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from capratio.kernels import grouped_triton
+    from capratio.kernels.grouped_triton import multiply
 
     # A planted error: each token goes to the leaf beside its own.
-    right = grouped_triton.arrange
-    monkeypatch.setattr(grouped_triton, "arrange", lambda key: right(key ^ 1))
+    wrong = "capratio.kernels.leaf_linear.cuda.multiply"
+    monkeypatch.setattr(wrong, lambda x, weight, key: multiply(x, weight, key ^ 1))
 
     assert not close(*cases(tokens, 3, 9, 7, torch.float32)["leaf_linear"])
 
@@ -334,15 +359,20 @@ def test_a_layer_runs_its_operations_by_the_name_of_their_backend() -> None:
 
 
 def test_a_tile_that_begins_a_token_late_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = token_tiles.TokenOrder.tiles
-    monkeypatch.setattr(token_tiles.TokenOrder, "tiles", lambda tokens, *sizes: right(tokens, *sizes) + 1)
+    from capratio.kernels.tiles_triton import tile_tokens
+
+    def late(*given: Any) -> Any:
+        tiles = tile_tokens(*given)
+        return tiles._replace(begins=tiles.begins + 1)
+
+    monkeypatch.setattr("capratio.kernels.grouped_triton.tile_tokens", late)
 
     assert not close(*cases(40, 2, 9, 7, torch.float32)["leaf_linear"])
 
 
 @pytest.mark.parametrize("size", [1, 4])
 def test_tiles_hold_each_token_once(size: int) -> None:
-    tokens = token_tiles.sort_tokens(whole(5, 33))
+    tokens = token_tiles.sort_tokens(whole(5, 33), 5)
 
     begins = tokens.tiles(size, 5)
 
@@ -353,9 +383,53 @@ def test_tiles_hold_each_token_once(size: int) -> None:
     assert list(range(33)) == held
 
 
+@pytest.mark.parametrize("compared", [5, 100])
+@pytest.mark.parametrize("count, groups", [(1, 1), (33, 5), (33, 100), (90, 1), (90, 40)])
+@pytest.mark.parametrize("size", [1, 4, 16])
+def test_slots_hold_each_tile_of_a_group_once(
+    size: int, count: int, groups: int, compared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from capratio.kernels.tiles_triton import tile_tokens
+
+    monkeypatch.setattr(cuda_blocks, "CUDA_BLOCKS", small_blocks("matrix", compared_up_to_tokens=compared))
+    key = whole(groups, count)
+
+    order, keys, begins = tile_tokens(key, size, groups)
+
+    expected = token_tiles.sort_tokens(key, groups)
+    assert torch.equal(expected.order, order)
+    assert torch.equal(expected.keys, keys.long())
+    compact = expected.tiles(size, groups)
+    assert torch.equal(compact[compact < count], begins[begins < count])
+
+
+@pytest.mark.parametrize("key", [-1, 7, 10**6])
+def test_a_key_beyond_the_groups_writes_nothing_beyond_the_slots(key: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from capratio.kernels import tiles_triton
+
+    memory = torch.full((64,), 99, device=DEVICE)
+    monkeypatch.setattr(tiles_triton, "_slots", lambda *_: memory[20:40])
+
+    tiles_triton.tile_tokens(torch.full((9,), key, device=DEVICE), 4, 3)
+
+    assert (memory[:20] == 99).all()
+    assert (memory[40:] == 99).all()
+
+
+def test_blocks_that_would_leave_multiprocessors_idle_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = ProductBlocks(2, 10.0, "matrix", 16, 64, 64, 4, 3)
+    large = ProductBlocks(2, float("inf"), "matrix", 128, 256, 64, 8, 3)
+    vector = ProductBlocks(2, 1.0, "vector", 1, 64, 8, 4, 1)
+    blocks = replace(small_blocks("matrix"), least_programs=132, product=(vector, small, large))
+    monkeypatch.setattr(cuda_blocks, "CUDA_BLOCKS", blocks)
+
+    # 1024 tokens of 4 groups: 8 tiles of 128 by 4 blocks of 256 outputs are 32 programs; of 65536, 2048 programs.
+    assert small == cuda_blocks.pick_product(2, 1024, 4, 1024)
+    assert large == cuda_blocks.pick_product(2, 65536, 4, 1024)
+
+
 @pytest.mark.parametrize("itemsize", [2, 4])
 def test_blocks_are_found_for_any_mean(itemsize: int) -> None:
-    assert "untuned" in cuda_blocks.CUDA_BLOCKS.source
     for tokens in (0, 1, 100, 10**6):
         assert itemsize == pick(cuda_blocks.CUDA_BLOCKS.product, itemsize, tokens, 4).itemsize
         assert itemsize == pick(cuda_blocks.CUDA_BLOCKS.outer, itemsize, tokens, 4).itemsize

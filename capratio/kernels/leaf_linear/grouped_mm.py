@@ -35,6 +35,11 @@ def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> to
     return _multiply(x, weight.transpose(1, 2), node)
 
 
+def leaf_linear_bias(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """y_n = weight[node_n] x_n + bias: (N, p), (R, q, p), (N,), (q,) -> (N, q)."""
+    return leaf_linear(x, weight, node).add_(bias)
+
+
 def leaf_linear_input_gradient(grad: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
     """dx_n = weight[node_n]^T dy_n: (N, q), (R, q, p), (N,) -> (N, p)."""
     return _multiply(grad, weight, node)

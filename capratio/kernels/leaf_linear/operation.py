@@ -1,13 +1,17 @@
-"""leaf_linear as torch operations: the product, and its gradients to tokens and to matrices."""
+"""leaf_linear as torch operations: the product, with a bias or without, and its gradients to tokens and to matrices."""
+
+from typing import Any, Protocol
 
 import torch
 
 from capratio.cost import op_formulas
+from capratio.cost.flop import Flop
 from capratio.cost.operation import OperationCost
 from capratio.cost.spec import DENSE_GRADIENT
 from capratio.kernels.backends import AUTO
-from capratio.kernels.definition import define
+from capratio.kernels.definition import Context, define, differentiate
 from capratio.kernels.product import Product, differentiate_product
+from capratio.kernels.touched_gradient import wants_touched
 from capratio.kernels.touched_rows import most_touched
 
 
@@ -17,19 +21,24 @@ def leaf_linear(
     node: torch.Tensor,
     backend: str = AUTO,
     weight_gradient: str = DENSE_GRADIENT,
+    bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Multiply every token by the matrix of its node, y_n = weight[node_n] x_n.
+    """Multiply every token by the matrix of its node, y_n = weight[node_n] x_n, or that plus a bias.
 
     Args: x: (N, p). weight: (R, q, p). node: (N,) int64, rows of ``weight``. backend: one of
     ``capratio.kernels.backends.NAMES``. weight_gradient: ``dense``, or ``touched``: of the visited rows, sparse and
-    coalesced.
+    coalesced. bias: (q,), which kernels add where sums are stored, so that outputs are written once.
 
-    Returns (N, q). Differentiable in x and weight.
+    Returns (N, q). Differentiable in x, weight and bias.
 
     Raises InputError for a backend that is not known or cannot run where x lies, an unknown weight_gradient, or a
     ``touched`` one that is compiled or differentiated twice.
     """
-    return _PRODUCT.apply(x, weight, node, backend, table=weight, weight_gradient=weight_gradient)
+    if bias is not None and not wants_touched(weight_gradient, weight):
+        biased: torch.Tensor = _BIASED(x, weight, node, bias, backend)
+        return biased
+    out = _PRODUCT.apply(x, weight, node, backend, table=weight, weight_gradient=weight_gradient)
+    return out if bias is None else out.add_(bias)
 
 
 def leaf_linear_input_gradient(
@@ -62,6 +71,19 @@ def leaf_linear_touched_gradient(
 def _cost(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, *, out_val: object) -> OperationCost:
     _, q, p = weight.shape
     return op_formulas.leaf_linear(len(x), p, q, visited=_visited(node), itemsize=x.itemsize)
+
+
+def _biased_cost(
+    x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, bias: torch.Tensor, *, out_val: object
+) -> OperationCost:
+    outputs = len(x) * len(bias)
+    # As a bias that is added in place.
+    added = OperationCost(
+        Flop(bias=outputs),
+        read_bytes=(outputs + len(bias)) * x.itemsize,
+        written_bytes=outputs * x.itemsize,
+    )
+    return _cost(x, weight, node, out_val=out_val) + added
 
 
 def _input_gradient_cost(
@@ -126,3 +148,30 @@ _PRODUCT = Product(
     ),
 )
 differentiate_product(_PRODUCT)
+
+_BIASED = define(
+    "leaf_linear",
+    "leaf_linear_bias(Tensor x, Tensor weight, Tensor node, Tensor bias) -> Tensor",
+    lambda x, weight, node, bias: x.new_empty(x.shape[0], weight.shape[1]),
+    _biased_cost,
+)
+
+
+class _BackendContext(Context, Protocol):
+    backend: str
+
+
+def _save(ctx: _BackendContext, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    x, weight, node, _, ctx.backend = inputs
+    ctx.save_for_backward(x, weight, node)
+
+
+def _backward(ctx: _BackendContext, dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    x, weight, node = ctx.saved_tensors
+    needs_x, needs_weight, _, needs_bias, _ = ctx.needs_input_grad
+    dx = leaf_linear_input_gradient(dy, weight, node, ctx.backend) if needs_x else None
+    dweight = leaf_linear_weight_gradient(dy, x, node, len(weight), ctx.backend) if needs_weight else None
+    return dx, dweight, None, dy.sum(0) if needs_bias else None, None
+
+
+differentiate(_BIASED, _backward, _save)

@@ -53,15 +53,15 @@ def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int)
     """dtable[node_l] += dy_n for l = 0..k: (N, q), (N,) -> (2^(k+1) - 1, q)."""
     leaves = 2**depth
     total = grad.new_empty(2 * leaves - 1, grad.shape[1], dtype=torch.float32)
-    sum_groups(total[leaves - 1 :], grad, sort_tokens(leaf))
+    sum_groups(total[leaves - 1 :], grad, sort_tokens(leaf, leaves))
     add_children(total, depth)
     return total.to(grad.dtype)
 
 
 def path_bias_touched_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The visited rows and their gradients, padded: (N, q), (N,) -> (M,), (M, q), M = min(N (k + 1), 2^(k+1) - 1)."""
-    entries = sort_tokens(node_rows(leaf, depth).reshape(-1))
-    indices, entries = entries.compacted(2 ** (depth + 1) - 1)
+    rows = 2 ** (depth + 1) - 1
+    indices, entries = sort_tokens(node_rows(leaf, depth).reshape(-1), rows).compacted(rows)
     values = grad.new_empty(len(indices), grad.shape[1])
     sum_groups(values, grad, entries, per_source=depth + 1)
     return indices, values

@@ -8,7 +8,7 @@ would need memory of the size of the table. So both read a node once for each ti
 
 import torch
 
-from capratio.kernels.grouped_triton import arrange, multiply, multiply_into
+from capratio.kernels.grouped_triton import add_products, multiply
 from capratio.kernels.leaf_triton import leaves
 from capratio.kernels.outer_triton import sum_outer_products
 from capratio.kernels.path_linear.ordering import resolve_order
@@ -42,7 +42,7 @@ def path_linear_weight_gradient(
     depth = bits.shape[1]
     count = 2**depth
     total = grad.new_empty(rows, grad.shape[1], x.shape[1])
-    tokens = sort_tokens(leaves(bits))
+    tokens = sort_tokens(leaves(bits), count)
     offsets = tokens.offsets(count)
     if total.itemsize == 4 and _resolved(order, total, bits) != "nodes":
         sum_outer_products(total[count - 1 :], grad, x, tokens.order, offsets[:-1], offsets[1:], count)
@@ -63,7 +63,7 @@ def path_linear_touched_gradient(
     M = min(N (k + 1), rows). Each node sums over its own tokens, whatever the order.
     """
     depth = bits.shape[1]
-    indices, entries = sort_tokens(node_rows(leaves(bits), depth).reshape(-1)).compacted(rows)
+    indices, entries = sort_tokens(node_rows(leaves(bits), depth).reshape(-1), rows).compacted(rows)
     values = grad.new_empty(len(indices), grad.shape[1], x.shape[1])
     offsets = entries.offsets(len(indices))
     sum_outer_products(values, grad, x, entries.order // (depth + 1), offsets[:-1], offsets[1:], rows)
@@ -77,10 +77,10 @@ def _multiply(x: torch.Tensor, matrices: torch.Tensor, bits: torch.Tensor, order
     if order != "nodes":
         return multiply(x, matrices, leaf, depth)
     total = torch.mm(x, matrices[0].t()).to(torch.float32)
-    tokens = arrange(leaf)
+    tokens = sort_tokens(leaf, 2**depth)
     for level in range(1, depth + 1):
         nodes = matrices[2**level - 1 : 2 ** (level + 1) - 1]
-        multiply_into(total, x, nodes, tokens.shifted(depth - level), add=True)
+        add_products(total, x, nodes, tokens.shifted(depth - level))
     return total.to(x.dtype)
 
 

@@ -10,7 +10,7 @@ def tree_route(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
     """(leaf, order, starts) of values (N, k)."""
     count, depth = values.shape
     leaf = leaves(values)
-    tokens = sort_tokens(leaf)
+    tokens = sort_tokens(leaf, 2**depth)
     # The place of each token's leaf among the visited ones.
     group = torch.zeros_like(leaf)
     torch.cumsum(tokens.keys[1:] != tokens.keys[:-1], 0, out=group[1:])

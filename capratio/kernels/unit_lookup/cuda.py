@@ -77,14 +77,14 @@ def unit_lookup_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch
 
     The entries (n, j, m) are sorted by their rows, and those of a row added in order.
     """
-    return _sum_entries(grad, x, node, sort_tokens(node.reshape(-1)), rows)
+    return _sum_entries(grad, x, node, sort_tokens(node.reshape(-1), rows), rows)
 
 
 def unit_lookup_touched_gradient(
     grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The visited rows and their gradients, padded: (N, q), (N, p), (N, p, m) -> (M,), (M, q), M = min(N p m, rows)."""
-    indices, entries = sort_tokens(node.reshape(-1)).compacted(rows)
+    indices, entries = sort_tokens(node.reshape(-1), rows).compacted(rows)
     return indices, _sum_entries(grad, x, node, entries, len(indices))
 
 
