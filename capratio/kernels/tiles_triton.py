@@ -63,6 +63,12 @@ def tile_tokens(key: torch.Tensor, size: int, groups: int) -> Tiles:
     return Tiles(order, keys, begins)
 
 
+def untiled(key: torch.Tensor) -> Tiles:
+    """Tokens as they come, each a group of its own, which needs no order: only the keys are read."""
+    keys = key.contiguous()
+    return Tiles(keys, keys, keys)
+
+
 def tile_sorted(keys: torch.Tensor, size: int, groups: int) -> torch.Tensor:
     """The slots of the tiles of tokens that are sorted by group: ascending keys (N,) of any integer type."""
     count = len(keys)

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).with_name("test_cuda_kernels.py")
+FOLDER = Path(__file__).parent
+TESTS = [str(FOLDER / name) for name in ("test_cuda_kernels.py", "test_cuda_tiles.py")]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
 def test_cuda_kernels_are_right_under_the_interpreter_of_triton() -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(TESTS)],
-        cwd=TESTS.parents[2],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS],
+        cwd=FOLDER.parents[1],
         env=os.environ | {"TRITON_INTERPRET": "1"},
         capture_output=True,
         text=True,

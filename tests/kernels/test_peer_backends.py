@@ -91,6 +91,14 @@ def test_what_grouped_mm_cannot_do_is_refused_in_a_sentence(p: int, q: int, dtyp
         leaf_linear(drawn(2, p).to(dtype), drawn(3, q, p).to(dtype), drawn_rows(3, 2), "grouped-mm")
 
 
+@pytest.mark.cuda
+def test_grouped_mm_refuses_more_matrices_than_torch_takes_on_cuda() -> None:
+    x, weight = torch.ones(2, 8, device="cuda"), torch.ones(1024, 8, 8, device="cuda")
+
+    with pytest.raises(InputError, match="fewer than 1024"):
+        leaf_linear(x, weight, torch.zeros(2, dtype=torch.int64, device="cuda"), "grouped-mm")
+
+
 def test_matrices_beyond_the_free_memory_are_not_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gather_bmm, "SHARE_OF_FREE_MEMORY", 1e-12)
 

@@ -14,6 +14,8 @@ from capratio.kernels.touched_rows import touched_rows
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 # The strides that torch takes are multiples of this.
 STRIDE_BYTES = 16
+# On CUDA torch takes fewer groups than this.
+CUDA_GROUPS = 1024
 
 
 class _Sorted(NamedTuple):
@@ -30,7 +32,8 @@ class _Sorted(NamedTuple):
 def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
     """y_n = weight[node_n] x_n: (N, p), (R, q, p), (N,) -> (N, q).
 
-    Raises InputError for a dtype or a width that torch's product does not take; so do the gradients.
+    Raises InputError for a dtype, a width or a number of matrices that torch's product does not take; so do the
+    gradients.
     """
     return _multiply(x, weight.transpose(1, 2), node)
 
@@ -68,8 +71,15 @@ def _multiply(rows: torch.Tensor, matrices: torch.Tensor, node: torch.Tensor) ->
 
 
 def _sort(node: torch.Tensor, rows: int) -> _Sorted:
-    order = torch.argsort(node, stable=True)
-    return _Sorted(order, torch.bincount(node, minlength=rows).cumsum(0, dtype=torch.int32))
+    if node.is_cuda and rows >= CUDA_GROUPS:
+        raise InputError(
+            f"backend='grouped-mm' was given {rows} matrices on CUDA, where torch.nn.functional.grouped_mm takes fewer "
+            f"than {CUDA_GROUPS}; use another backend."
+        )
+    ascending, order = torch.sort(node, stable=True)
+    # Counting by bincount would wait for a device to tell how many there are.
+    ends = torch.searchsorted(ascending, torch.arange(rows, device=node.device), right=True, out_int32=True)
+    return _Sorted(order, ends)
 
 
 def _check(rows: torch.Tensor, *widths: int) -> None:
