@@ -12,7 +12,7 @@ class CpuCrossovers:
     machine: where they were measured. library_product_from_tokens: a group of so many tokens goes to the library,
     library_transposed_from_tokens: as for its gradient to the input, library_outer_from_tokens: to the matrix.
     library_path_from_tokens: so many tokens a leaf in the mean, and its formed matrix goes to the library.
-    library_bag_up_to_bytes: a bag over so many bytes of a table goes to the library.
+    library_bag_under_features: bags of narrower rows go to the library.
     """
 
     machine: str
@@ -20,7 +20,7 @@ class CpuCrossovers:
     library_transposed_from_tokens: int
     library_outer_from_tokens: int
     library_path_from_tokens: int
-    library_bag_up_to_bytes: int
+    library_bag_under_features: int
 
 
 _MEASURED = tomllib.loads(Path(__file__).with_name("crossovers.toml").read_text(encoding="utf-8"))

@@ -29,7 +29,7 @@ if binding.get_host_cpu_features().get("avx512f", False):
 else:
     WIDE, WIDE_ROWS = 16, 6
     NARROW, NARROW_ROWS = 8, 8
-PACKED_FEATURES = 32
+PACKED_FEATURES = 128
 FLOAT_BYTES = 4
 
 
@@ -84,7 +84,7 @@ def _panel_product(count: int, lanes: int) -> Callable[..., Any]:
                 place = builder.add(times(lanes, column), ir.Constant(width.type, first_lane))
                 tokens = builder.load(vector_at(panel_array.data, place), align=size)
                 for begin, total in zip(begins, totals, strict=True):
-                    value = _in_all_lanes(builder, builder.load(builder.gep(begin, [column])), vector)
+                    value = in_all_lanes(builder, builder.load(builder.gep(begin, [column])), vector)
                     product = builder.fmul(value, tokens, flags=("contract",))
                     builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
 
@@ -116,7 +116,8 @@ def _panel_product(count: int, lanes: int) -> Callable[..., Any]:
     return compiled
 
 
-def _in_all_lanes(builder: Any, value: Any, vector: Any) -> Any:
+def in_all_lanes(builder: Any, value: Any, vector: Any) -> Any:
+    """Generate a vector that holds a value in every lane."""
     undefined, word = ir.Constant(vector, ir.Undefined), ir.IntType(32)
     first = builder.insert_element(undefined, value, ir.Constant(word, 0))
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(word, vector.count), None))

@@ -15,8 +15,8 @@ from numba.extending import intrinsic
 from capratio.kernels.compiling import compile_tile
 
 LINE_BYTES = 64
-# LLVM's arguments: to read, for the second level of the cache, data and no code.
-_READ, _SECOND_LEVEL, _DATA = 0, 2, 1
+# LLVM's arguments: to read, for all levels of the cache, data and no code.
+_READ, _FIRST_LEVEL, _DATA = 0, 3, 1
 
 
 @compile_tile
@@ -31,7 +31,7 @@ def prefetch_address(builder: Any, address: Any) -> None:
     byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
-    builder.call(function, [builder.bitcast(address, byte), word(_READ), word(_SECOND_LEVEL), word(_DATA)])
+    builder.call(function, [builder.bitcast(address, byte), word(_READ), word(_FIRST_LEVEL), word(_DATA)])
 
 
 def _prefetch(typing_context: Any, row: Any, place: Any) -> Any:

@@ -1,10 +1,10 @@
 """Rows of one matrix multiplied by the tokens of its group, compiled into the CPU kernels.
 
-Up to five tokens are multiplied with rows in pairs that lie half a block apart. Every pair of loads then feeds eight
-multiply-adds, and reading from memory follows two long streams, each in pages of its own: of two neighbours, which
-share a page, a processor follows neither, and rows came at half the rate (512 float32 a row, 256 MiB, one thread: pairs
-of neighbours 8 GB/s, single rows 17, rows half a matrix apart 26, each with four tokens). More tokens are multiplied in
-panels, by tiles of rows that a cache holds.
+Few tokens, up to eight with AVX-512, are multiplied with rows in pairs that lie half a block apart. Reading from memory
+then follows two long streams, each in pages of its own: of two neighbours, which share a page, a processor follows
+neither, and rows came at half the rate (512 float32 a row, 256 MiB, one thread: pairs of neighbours 8 GB/s, single rows
+17, rows half a matrix apart 26, each with four tokens). More tokens are multiplied in panels, by tiles of rows that a
+cache holds, and those that are left over in pairs again.
 """
 
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from capratio.kernels.compiling import compile_kernel, compile_tile
+from capratio.kernels.dot_products import MOST_TOKENS, dot_eight, dot_five, dot_four, dot_seven, dot_six, dot_three
 from capratio.kernels.panel_product import (
     NARROW,
     NARROW_ROWS,
@@ -22,10 +23,7 @@ from capratio.kernels.panel_product import (
     pack_panel,
 )
 from capratio.kernels.tiles import (
-    TOKENS,
-    dot_pair_with_four,
     dot_pair_with_one,
-    dot_pair_with_three,
     dot_pair_with_two,
 )
 from capratio.kernels.widening import read_again, read_row, widen_rows, widening_buffer
@@ -36,7 +34,8 @@ BLOCK_ROWS = 512
 # the second level of the cache.
 PAIRS = 32
 # So many tokens are worth a panel whose other lanes are empty.
-FEWEST_IN_NARROW, FEWEST_IN_WIDE = 6, NARROW + 4
+FEWEST_IN_NARROW = max(MOST_TOKENS + 1, 6)
+FEWEST_IN_WIDE = NARROW + FEWEST_IN_NARROW
 # Rows that are multiplied by all panels before the next are read, whole sets of them: 96 rows of 1024 float32 are 384
 # KiB, in the second level of the cache.
 TILE_ROWS = 8 * WIDE_ROWS
@@ -114,12 +113,16 @@ def multiply_pairs(x: Any, rows: Any, tokens: Any, first: int, out: Any) -> None
         for i in range(top, bottom):
             read_row(rows[i], buffer[2 * (i - top)])
             read_row(rows[_partner(i, half, rows)], buffer[2 * (i - top) + 1])
-        for s in range(0, tokens.shape[0], TOKENS):
+        s = 0
+        while s < tokens.shape[0]:
+            left = tokens.shape[0] - s
+            at_once = min(left, MOST_TOKENS)
             for i in range(top, bottom):
                 j = _partner(i, half, rows)
                 upper = read_again(rows[i], buffer[2 * (i - top)])
                 lower = read_again(rows[j], buffer[2 * (i - top) + 1])
-                _multiply_pair(upper, lower, x, tokens[s:], first + i, first + j, out, zero)
+                _multiply_pair(upper, lower, x, tokens[s : s + at_once], first + i, first + j, out, zero)
+            s += at_once
 
 
 @compile_tile
@@ -130,22 +133,22 @@ def _partner(i: Any, half: Any, rows: Any) -> Any:
 
 @compile_tile
 def _multiply_pair(upper: Any, lower: Any, x: Any, tokens: Any, i: Any, j: Any, out: Any, zero: Any) -> None:
-    """The rows i and j of the matrix with the first of the tokens, at most four."""
-    a = tokens[0]
-    if tokens.shape[0] == 1:
-        out[a, i], out[a, j] = dot_pair_with_one(upper, lower, x[a], zero)
-        return
-    b = tokens[1]
-    if tokens.shape[0] == 2:
+    """The rows i and j of the matrix with the tokens, at most eight."""
+    count = tokens.shape[0]
+    if count == 1:
+        out[tokens[0], i], out[tokens[0], j] = dot_pair_with_one(upper, lower, x[tokens[0]], zero)
+    elif count == 2:
+        a, b = tokens[0], tokens[1]
         out[a, i], out[b, i], out[a, j], out[b, j] = dot_pair_with_two(upper, lower, x[a], x[b], zero)
-        return
-    c = tokens[2]
-    if tokens.shape[0] == 3:
-        out[a, i], out[b, i], out[c, i], out[a, j], out[b, j], out[c, j] = dot_pair_with_three(
-            upper, lower, x[a], x[b], x[c], zero
-        )
-        return
-    d = tokens[3]
-    out[a, i], out[b, i], out[c, i], out[d, i], out[a, j], out[b, j], out[c, j], out[d, j] = dot_pair_with_four(
-        upper, lower, x[a], x[b], x[c], x[d], zero
-    )
+    elif count == 3:
+        dot_three(upper, lower, x, tokens, out, i, j)
+    elif count == 4:
+        dot_four(upper, lower, x, tokens, out, i, j)
+    elif count == 5:
+        dot_five(upper, lower, x, tokens, out, i, j)
+    elif count == 6:
+        dot_six(upper, lower, x, tokens, out, i, j)
+    elif count == 7:
+        dot_seven(upper, lower, x, tokens, out, i, j)
+    else:
+        dot_eight(upper, lower, x, tokens, out, i, j)

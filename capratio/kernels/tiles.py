@@ -4,8 +4,6 @@ from typing import Any
 
 from capratio.kernels.compiling import compile_tile
 
-# Tokens that share the loads of a row.
-TOKENS = 4
 # Rows of a task that writes them.
 ROWS = 16
 
@@ -40,38 +38,6 @@ def dot_pair_with_two(upper: Any, lower: Any, x0: Any, x1: Any, zero: Any) -> An
         t0 += v * x0[j]
         t1 += v * x1[j]
     return s0, s1, t0, t1
-
-
-@compile_tile
-def dot_pair_with_three(upper: Any, lower: Any, x0: Any, x1: Any, x2: Any, zero: Any) -> Any:
-    """Two rows with three tokens: the upper row's sums, then the lower one's."""
-    s0 = s1 = s2 = t0 = t1 = t2 = zero
-    for j in range(upper.shape[0]):
-        u, v = upper[j], lower[j]
-        s0 += u * x0[j]
-        s1 += u * x1[j]
-        s2 += u * x2[j]
-        t0 += v * x0[j]
-        t1 += v * x1[j]
-        t2 += v * x2[j]
-    return s0, s1, s2, t0, t1, t2
-
-
-@compile_tile
-def dot_pair_with_four(upper: Any, lower: Any, x0: Any, x1: Any, x2: Any, x3: Any, zero: Any) -> Any:
-    """Two rows with four tokens: the upper row's sums, then the lower one's."""
-    s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = zero
-    for j in range(upper.shape[0]):
-        u, v = upper[j], lower[j]
-        s0 += u * x0[j]
-        s1 += u * x1[j]
-        s2 += u * x2[j]
-        s3 += u * x3[j]
-        t0 += v * x0[j]
-        t1 += v * x1[j]
-        t2 += v * x2[j]
-        t3 += v * x3[j]
-    return s0, s1, s2, s3, t0, t1, t2, t3
 
 
 @compile_tile

@@ -1,6 +1,6 @@
 """unit_lookup on the CPU, compiled: rows are scaled and added where they lie, and no vector is formed in memory.
 
-Sums over rows that a cache holds are the library's.
+Sums of narrow rows are the library's.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numba import prange
 
-from capratio.kernels.compiling import array, compile_parallel, use_torch_threads
+from capratio.kernels.compiling import array, compile_kernel, compile_parallel, use_torch_threads
 from capratio.kernels.crossovers import CPU_CROSSOVERS
 from capratio.kernels.huge_pages import new_table
 from capratio.kernels.index_check import check_rows
@@ -18,10 +18,8 @@ from capratio.kernels.precision import product_dtype
 from capratio.kernels.prefetching import prefetch_row
 from capratio.kernels.tiles import add_four_rows, add_row, dot_one
 from capratio.kernels.unit_lookup import embedding_bag
+from capratio.kernels.weighted_rows import AHEAD, add_stripes
 from capratio.kernels.widening import read_row
-
-# How many rows ahead of its use a row is asked for; of 1 KiB each, 8 and 16 took the same time.
-AHEAD = 8
 
 
 def unit_lookup(x: torch.Tensor, table: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
@@ -31,7 +29,7 @@ def unit_lookup(x: torch.Tensor, table: torch.Tensor, node: torch.Tensor) -> tor
     """
     rows = array(node)
     check_rows(rows, len(table))
-    if table.dtype == torch.float32 and _bag_bytes(table, node) <= CPU_CROSSOVERS.library_bag_up_to_bytes:
+    if table.dtype == torch.float32 and table.shape[1] < CPU_CROSSOVERS.library_bag_under_features:
         return embedding_bag.unit_lookup(x, table, node)
     wide = x.to(product_dtype(x))
     out = wide.new_empty(len(x), table.shape[1])
@@ -77,38 +75,42 @@ def _sum_groups(grad: torch.Tensor, x: torch.Tensor, nodes: int, groups: NodeGro
     return total.to(grad.dtype)
 
 
-def _bag_bytes(table: torch.Tensor, node: torch.Tensor) -> int:
-    """The bytes that a cache must hold: of the table, or of the rows that are looked up where these are fewer."""
-    return min(table.nbytes, node.numel() * table.shape[1] * table.itemsize)
-
-
 @compile_parallel
 def _add_units(x: Any, table: Any, node: Any, out: Any) -> None:
     tokens, units, nodes = node.shape
     rows = node.reshape(tokens, units * nodes)
     for token in prange(tokens):
-        buffer = np.empty((4, out.shape[1]), out.dtype)
         total, factor, row = out[token], x[token], rows[token]
         total[:] = 0
-        place = 0
-        while place + 4 <= units * nodes:
-            for later in range(place + AHEAD, min(place + AHEAD + 4, units * nodes)):
-                prefetch_row(table[row[later]])
-            add_four_rows(
-                total,
-                factor[place // nodes],
-                read_row(table[row[place]], buffer[0]),
-                factor[(place + 1) // nodes],
-                read_row(table[row[place + 1]], buffer[1]),
-                factor[(place + 2) // nodes],
-                read_row(table[row[place + 2]], buffer[2]),
-                factor[(place + 3) // nodes],
-                read_row(table[row[place + 3]], buffer[3]),
-            )
-            place += 4
-        while place < units * nodes:
-            add_row(total, factor[place // nodes], read_row(table[row[place]], buffer[0]))
-            place += 1
+        done = add_stripes(total, table, row, factor, nodes)
+        if done < total.shape[0]:
+            _add_rows(total[done:], factor, table[:, done:], row, nodes)
+
+
+@compile_kernel
+def _add_rows(total: Any, factor: Any, table: Any, rows: Any, each: int) -> None:
+    """total += sum over e of factor[e // each] table[rows[e]], four rows at a time, half types widened on the way."""
+    count = rows.shape[0]
+    buffer = np.empty((4, total.shape[0]), total.dtype)
+    place = 0
+    while place + 4 <= count:
+        for later in range(place + AHEAD, min(place + AHEAD + 4, count)):
+            prefetch_row(table[rows[later]])
+        add_four_rows(
+            total,
+            factor[place // each],
+            read_row(table[rows[place]], buffer[0]),
+            factor[(place + 1) // each],
+            read_row(table[rows[place + 1]], buffer[1]),
+            factor[(place + 2) // each],
+            read_row(table[rows[place + 2]], buffer[2]),
+            factor[(place + 3) // each],
+            read_row(table[rows[place + 3]], buffer[3]),
+        )
+        place += 4
+    while place < count:
+        add_row(total, factor[place // each], read_row(table[rows[place]], buffer[0]))
+        place += 1
 
 
 @compile_parallel
