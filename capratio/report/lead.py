@@ -1,7 +1,6 @@
 """The page's title and its first sentences: what was measured, where, when, and what is still missing."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from capratio.cost.spec import FORMS, LAYERS
 from capratio.units import whole
@@ -12,20 +11,17 @@ if TYPE_CHECKING:
     from capratio.records.store import Run
 
 
-def headline_title(machine: Mapping[str, Any]) -> str:
+def headline_title(run: "Run") -> str:
     """The page's title: what, and on which machine."""
-    return f"Do tree-gated weights cost what they promise on {machine_name(machine)}?"
+    return f"Do tree-gated weights cost what they promise on {machine_name(run)}?"
 
 
-def machine_name(machine: Mapping[str, Any]) -> str:
-    """The machine's accelerator or processor by name, as ``machine.json`` says it."""
-    for name in ("gpu", "cpu_model", "cpu"):
-        value = machine.get(name)
-        if isinstance(value, Mapping):
-            value = value.get("name") or value.get("model")
-        if isinstance(value, str) and value:
-            return value
-    return "a machine without a name"
+def machine_name(run: "Run") -> str:
+    """What measured, by the name in ``machine.json``: the accelerator where all cases ran on it, else the processor."""
+    gpus, processor = run.machine.get("gpus"), run.machine.get("cpu_model")
+    if isinstance(gpus, list) and gpus and all(record.point.device == "cuda" for record in run.records):
+        return str(gpus[0])
+    return processor if isinstance(processor, str) and processor else "a machine without a name"
 
 
 def lead_sentence(run: "Run", frame: "pd.DataFrame") -> str:
@@ -34,7 +30,7 @@ def lead_sentence(run: "Run", frame: "pd.DataFrame") -> str:
     measured = [record for record in run.records if record.measured]
     if not measured:
         cases = len({record.case for record in run.records})
-        return f"None of {cases} cases gave a measurement on {machine_name(run.machine)}."
+        return f"None of {cases} cases gave a measurement on {machine_name(run)}."
     days = sorted({record.started_at[:10] for record in measured})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     counts = sorted({int(count) for count in frame["replicates"]})
@@ -43,7 +39,7 @@ def lead_sentence(run: "Run", frame: "pd.DataFrame") -> str:
     forms = sorted(set(frame["form"]), key=lambda form: (FORMS.index(form) if form in FORMS else 9, form))
     return (
         f"{len(frame)} cases of {_listed(layers)} in {_listed(forms)} form were measured on "
-        f"{machine_name(run.machine)} with {_listed(threads)} thread{'' if threads == ['1'] else 's'} in "
+        f"{machine_name(run)} with {_listed(threads)} thread{'' if threads == ['1'] else 's'} in "
         f"{_listed(_words(frame, 'dtype'))} on {_listed(_words(frame, 'input'))} input, {processes} processes a case, "
         f"on {when}."
     )

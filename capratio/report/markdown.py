@@ -34,7 +34,7 @@ _MARKUP = str.maketrans(
 def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFrame", command: str) -> str:
     """The report as Markdown: title, lead, verdicts, cases, failures, machine, method, command."""
     parts = [
-        f"# {_text(headline_title(run.machine))}",
+        f"# {_text(headline_title(run))}",
         _text(lead_sentence(run, frame)),
         *([f"**{_text(missing)}**"] if (missing := unfinished(run)) else []),
         *(f"**{_text(title)}.** {_text(analysis)}".rstrip() for title, analysis in suite_table(run.machine)),
@@ -81,6 +81,7 @@ def _side_by_side(run: "Run") -> list[str]:
         GOAL_WORDS,
         _table(GOAL_HEADINGS, (goal.cells for goal in section.goals)),
         *(f"**Missed: {_text(goal.cells[0])}.** {_text(goal.missed)}" for goal in section.goals if goal.missed),
+        *([_text(section.goals_elsewhere)] if section.goals_elsewhere else []),
         WORDS,
         _table(SUMMARY_HEADINGS, section.summary),
         *([GRADIENT_WORDS, _table(GRADIENT_HEADINGS, section.gradients)] if section.gradients else []),

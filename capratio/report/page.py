@@ -110,7 +110,7 @@ def render_page(
     common = common_parts(rows)
     beside = side_by_side_section(run.records)
     return environment.get_template("page.html.j2").render(
-        title=headline_title(run.machine),
+        title=headline_title(run),
         lead=lead_sentence(run, evidence.frame),
         unfinished=unfinished(run),
         headline=verdict_headline(verdicts),

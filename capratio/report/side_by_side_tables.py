@@ -75,9 +75,13 @@ WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class SideBySide:
-    """The section: the goals, which peers are missing, the summary, gradients, the points, and simpler layers."""
+    """The section: the goals, which peers are missing, the summary, gradients, the points, and simpler layers.
+
+    goals: those that a case of the run is asked for; goals_elsewhere: how many others there are, in a sentence.
+    """
 
     goals: Sequence[GoalRow]
+    goals_elsewhere: str
     points: Sequence[ComparedPoint]
     missing: Sequence[str]
     summary: Sequence[Sequence[str]]
@@ -96,8 +100,11 @@ def side_by_side_section(records: "Iterable[Record]") -> SideBySide | None:
     points = compare(kept)
     backends = list(backend_looks(list({name for point in points for name in point.latency_s} - {"auto"})))
     shown = points[:MOST_ROWS]
+    answers = answer_goals(read_goals(), kept)
+    asked = [answer for answer in answers if answer.points or answer.without_time]
     return SideBySide(
-        goal_rows(answer_goals(read_goals(), kept)),
+        goal_rows(asked),
+        _elsewhere(len(answers) - len(asked)),
         points,
         missing_peers(kept),
         [_summary_cells(summary) for summary in summarise_calls(points)],
@@ -107,6 +114,13 @@ def side_by_side_section(records: "Iterable[Record]") -> SideBySide | None:
         _caption(len(shown), len(points)),
         [_pair_cells(pair) for pair in layer_pairs(kept)[:MOST_ROWS]],
     )
+
+
+def _elsewhere(goals: int) -> str:
+    if goals == 0:
+        return ""
+    have = "goal has" if goals == 1 else "goals have"
+    return f"{whole(goals)} {have} no case in this run: they are of other layers or of another device."
 
 
 def _caption(shown: int, points: int) -> str:

@@ -322,3 +322,16 @@ def test_an_error_in_a_comparison_is_seen(
 
     assert right.ratio is not None
     assert right != answer(goal, records)
+
+
+def test_goals_without_a_case_in_the_run_are_counted_and_not_listed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = replace(GOALS["worst"], what="Of a GPU", where={**GOALS["worst"].where, "device": "cuda"})
+    monkeypatch.setattr(side_by_side_tables, "read_goals", lambda: [GOALS["worst"], elsewhere, elsewhere])
+
+    section = side_by_side_tables.side_by_side_section(make(480.0) + make(900.0, backend="reference"))
+
+    assert section is not None
+    assert [GOALS["worst"].what] == [goal.cells[0] for goal in section.goals]
+    assert section.goals_elsewhere.startswith("2 goals have no case in this run")

@@ -14,6 +14,7 @@ from capratio.errors import InputError
 from capratio.records.record import Record
 from capratio.records.store import read_run, write_plan
 from capratio.report.figures.table import FIGURES
+from capratio.report.lead import headline_title
 from capratio.report.page import LARGEST_PAGE_BYTES, ReportFiles, write_report
 
 COMMAND = "capratio report runs/x --out 'a & b'"
@@ -295,3 +296,13 @@ def test_the_markdown_twin_has_the_verdicts_the_cases_and_the_command(
     cases = text.split("## Cases")[1].split("## Not measured")[0]
     assert len({r.case for r in records if r.measured}) == cases.count("\n| ") - 2
     assert COMMAND in text
+
+
+def test_a_run_is_named_after_its_gpu_where_nothing_ran_elsewhere(run_dir: Path) -> None:
+    run = read_run(run_dir)
+    mixed = replace(run, machine={**run.machine, "cpu_model": "A processor", "gpus": ["A GPU"]})
+    moved = tuple(replace(record, point=replace(record.point, device="cuda")) for record in run.records)
+
+    assert headline_title(mixed).endswith("on A processor?")
+    assert headline_title(replace(mixed, records=moved)).endswith("on A GPU?")
+    assert headline_title(replace(run, machine={})).endswith("on a machine without a name?")
