@@ -16,13 +16,14 @@ from capratio.kernels.leaf_linear.outer import outer_products
 from capratio.kernels.node_groups import Integers, NodeGroups, group_tokens, padded_rows
 from capratio.kernels.path_linear import reference
 from capratio.kernels.path_linear.formed_tiles import carry_to_parents, multiply_formed, multiply_formed_transposed
+from capratio.kernels.path_linear.node_levels import multiply_levels
 from capratio.kernels.path_linear.ordering import resolve_order
 from capratio.kernels.precision import product_dtype
 
 
 def path_linear(x: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str) -> torch.Tensor:
     """y_n = (sum over l of weight[node_l]) x_n: (N, p), (2^(k+1) - 1, q, p), (N, k) -> (N, q)."""
-    out = _multiply_formed(x, weight, bits, order, multiply_formed, weight.shape[1])
+    out = _multiply(x, weight, bits, order, multiply_formed, weight.shape[1])
     return reference.path_linear(x, weight, bits, order) if out is None else out
 
 
@@ -30,7 +31,7 @@ def path_linear_input_gradient(
     grad: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str
 ) -> torch.Tensor:
     """dx_n = (sum over l of weight[node_l])^T dy_n: (N, q), (2^(k+1) - 1, q, p), (N, k) -> (N, p)."""
-    out = _multiply_formed(grad, weight, bits, order, multiply_formed_transposed, weight.shape[2])
+    out = _multiply(grad, weight, bits, order, multiply_formed_transposed, weight.shape[2])
     return reference.path_linear_input_gradient(grad, weight, bits, order) if out is None else out
 
 
@@ -94,27 +95,31 @@ def _carries(grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, order: str
     return resolved == "prefixes" and product_dtype(grad) == grad.dtype
 
 
-def _multiply_formed(
+def _multiply(
     rows: torch.Tensor,
     weight: torch.Tensor,
     bits: torch.Tensor,
     order: str,
-    kernel: Callable[..., None],
+    form: Callable[..., None],
     width: int,
 ) -> torch.Tensor | None:
-    """The kernel's products (N, width), or None where nodes are applied or the library's product is faster."""
+    """The products (N, width), by ``form`` where paths are formed, or None where the library's product is faster."""
     _, q, p = weight.shape
-    resolved = resolve_order(order, len(bits), p, q, bits.shape[1], weight.itemsize)
+    depth = bits.shape[1]
+    resolved = resolve_order(order, len(bits), p, q, depth, weight.itemsize)
     groups = _group(bits)
     many = len(bits) >= CPU_CROSSOVERS.library_path_from_tokens * max(len(groups.keys), 1)
-    if resolved == "nodes" or many:
+    if resolved != "nodes" and many:
         return None
     inputs = rows.detach().to(product_dtype(rows))
     out = inputs.new_empty(len(rows), width)
-    starts = np.append(groups.begins, len(bits))
+    sorted_tokens = groups.order, groups.keys, np.append(groups.begins, len(bits))
     use_torch_threads()
-    shared = resolved == "prefixes"
-    kernel(array(inputs), array(weight), bits.shape[1], shared, groups.order, groups.keys, starts, array(out))
+    if resolved == "nodes":
+        transposed = form is multiply_formed_transposed
+        multiply_levels(array(inputs), array(weight), depth, transposed, *sorted_tokens, array(out))
+    else:
+        form(array(inputs), array(weight), depth, resolved == "prefixes", *sorted_tokens, array(out))
     return out.to(rows.dtype)
 
 
