@@ -223,7 +223,7 @@ def test_a_page_of_a_side_by_side_run_compares_and_names_who_is_missing(
     assert "Side by side" in page
     assert "gather-bmm is a listed peer of tree-shared, collapsed and has no time in this run" in page
     assert "grouped-mm is a listed peer" not in page
-    assert page.index("not in this run") < page.index("One process measures our kernels and their peers")
+    assert page.index("no case in this run") < page.index("One process measures our kernels and their peers")
     if name == "index_html":
         assert '<p class="status broken"><span aria-hidden="true">✗</span> gather-bmm' in page
         assert page.index('id="side-by-side"') < page.index('id="side-by-side-figure-title"')
