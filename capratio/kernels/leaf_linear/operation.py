@@ -11,6 +11,7 @@ from capratio.cost.spec import DENSE_GRADIENT
 from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import Context, define, differentiate
 from capratio.kernels.product import Product, differentiate_product
+from capratio.kernels.shape_check import Named, check_shapes
 from capratio.kernels.touched_gradient import wants_touched
 from capratio.kernels.touched_rows import most_touched
 
@@ -31,9 +32,13 @@ def leaf_linear(
 
     Returns (N, q). Differentiable in x, weight and bias.
 
-    Raises InputError for a backend that is not known or cannot run where x lies, an unknown weight_gradient, or a
-    ``touched`` one that is compiled or differentiated twice.
+    Raises InputError for shapes or dtypes that do not fit one another, a backend that is not known or cannot run where
+    x lies, an unknown weight_gradient, or a ``touched`` one that is compiled or differentiated twice.
     """
+    numbers: tuple[Named, ...] = (("x", x, "Np"), ("weight", weight, "Rqp"))
+    if bias is not None:
+        numbers = (*numbers, ("bias", bias, "q"))
+    check_shapes("leaf_linear", numbers, ("node", node, "N"), torch.int64)
     if bias is not None and not wants_touched(weight_gradient, weight):
         biased: torch.Tensor = _BIASED(x, weight, node, bias, backend)
         return biased
@@ -45,6 +50,8 @@ def leaf_linear_input_gradient(
     grad: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, backend: str = AUTO
 ) -> torch.Tensor:
     """The gradient of leaf_linear to x, dx_n = weight[node_n]^T dy_n: (N, q), (R, q, p), (N,) -> (N, p)."""
+    numbers = (("grad", grad, "Nq"), ("weight", weight, "Rqp"))
+    check_shapes("leaf_linear_input_gradient", numbers, ("node", node, "N"), torch.int64)
     out: torch.Tensor = _PRODUCT.input_gradient(grad, weight, node, backend)
     return out
 
@@ -53,6 +60,8 @@ def leaf_linear_weight_gradient(
     grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, backend: str = AUTO
 ) -> torch.Tensor:
     """The gradient of leaf_linear to weight, dW[r] = sum of dy_n x_n^T over node_n = r: -> (rows, q, p), dense."""
+    numbers = (("grad", grad, "Nq"), ("x", x, "Np"))
+    check_shapes("leaf_linear_weight_gradient", numbers, ("node", node, "N"), torch.int64)
     out: torch.Tensor = _PRODUCT.weight_gradient(grad, x, node, rows, backend)
     return out
 
@@ -64,6 +73,8 @@ def leaf_linear_touched_gradient(
 
     Behind those that are visited, rows have the index ``rows`` and are zero.
     """
+    numbers = (("grad", grad, "Nq"), ("x", x, "Np"))
+    check_shapes("leaf_linear_touched_gradient", numbers, ("node", node, "N"), torch.int64)
     indices, values = _PRODUCT.touched_gradient(grad, x, node, rows, backend)
     return indices, values
 

@@ -9,6 +9,7 @@ from capratio.cost.operation import OperationCost
 from capratio.cost.spec import DENSE_GRADIENT
 from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import Context, define, differentiate
+from capratio.kernels.shape_check import check_shapes
 from capratio.kernels.touched_gradient import wants_touched, with_touched_gradient
 from capratio.kernels.touched_rows import most_touched
 
@@ -34,6 +35,9 @@ def path_bias(
 
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading of its O(k q) as a bias.
     """
+    check_shapes(
+        "path_bias", (("base", base, "Nq"), ("table", table, "Rq")), ("leaf", leaf, "N"), torch.int64, one_dtype=False
+    )
     touched = wants_touched(weight_gradient, table)
     out: torch.Tensor = _PATH_BIAS(base, table.detach() if touched else table, leaf, depth, backend)
     return with_touched_gradient(out, table, _TOUCHED_GRADIENT, (leaf,), (depth, backend)) if touched else out
@@ -43,6 +47,13 @@ def add_path_bias(
     base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int, backend: str = AUTO
 ) -> torch.Tensor:
     """As ``path_bias``, in place of the base, which is returned; it has no gradient, and is for inference."""
+    check_shapes(
+        "add_path_bias",
+        (("base", base, "Nq"), ("table", table, "Rq")),
+        ("leaf", leaf, "N"),
+        torch.int64,
+        one_dtype=False,
+    )
     _ADD_PATH_BIAS(base, table, leaf, depth, backend)
     return base
 

@@ -10,6 +10,7 @@ from capratio.kernels.definition import define
 from capratio.kernels.leaf_index.reference import leaf_index
 from capratio.kernels.path_linear.ordering import resolve_order
 from capratio.kernels.product import Product, differentiate_product
+from capratio.kernels.shape_check import check_shapes
 from capratio.kernels.touched_rows import most_touched
 
 
@@ -35,6 +36,7 @@ def path_linear(
 
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading.
     """
+    check_shapes("path_linear", (("x", x, "Np"), ("weight", weight, "Rqp")), ("bits", bits, "Nk"), torch.bool)
     return _PRODUCT.apply(x, weight, bits, order, backend, table=weight, weight_gradient=weight_gradient)
 
 

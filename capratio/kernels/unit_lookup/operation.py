@@ -8,6 +8,7 @@ from capratio.cost.spec import DENSE_GRADIENT
 from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import define
 from capratio.kernels.product import Product, differentiate_product
+from capratio.kernels.shape_check import check_shapes
 from capratio.kernels.touched_rows import most_touched
 
 
@@ -32,6 +33,7 @@ def unit_lookup(
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading.
     """
     rows = table.flatten(0, -2)
+    check_shapes("unit_lookup", (("x", x, "Np"), ("table", rows, "Rq")), ("node", node, "Npm"), torch.int64)
     return _PRODUCT.apply(x, rows, node, backend, table=table, weight_gradient=weight_gradient)
 
 
@@ -39,6 +41,8 @@ def unit_lookup_input_gradient(
     grad: torch.Tensor, table: torch.Tensor, node: torch.Tensor, backend: str = AUTO
 ) -> torch.Tensor:
     """The gradient of unit_lookup to x, dx_nj = (sum over m of table[node_njm]) . dy_n: -> (N, p)."""
+    numbers = (("grad", grad, "Nq"), ("table", table, "Rq"))
+    check_shapes("unit_lookup_input_gradient", numbers, ("node", node, "Npm"), torch.int64)
     out: torch.Tensor = _PRODUCT.input_gradient(grad, table, node, backend)
     return out
 
@@ -47,6 +51,8 @@ def unit_lookup_weight_gradient(
     grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, backend: str = AUTO
 ) -> torch.Tensor:
     """The gradient of unit_lookup to table, dtable[node_njm] += x_nj dy_n: -> (rows, q), dense."""
+    numbers = (("grad", grad, "Nq"), ("x", x, "Np"))
+    check_shapes("unit_lookup_weight_gradient", numbers, ("node", node, "Npm"), torch.int64)
     out: torch.Tensor = _PRODUCT.weight_gradient(grad, x, node, rows, backend)
     return out
 
