@@ -80,7 +80,11 @@ def _side_by_side(run: "Run") -> list[str]:
         *(f"**✗ {_text(sentence)}**" for sentence in section.missing),
         GOAL_WORDS,
         _table(GOAL_HEADINGS, (goal.cells for goal in section.goals)),
-        *(f"**Missed: {_text(goal.cells[0])}.** {_text(goal.missed)}" for goal in section.goals if goal.missed),
+        *(
+            f"**Missed: {_text(goal.cells[0])}.** In the published reports: {_text(goal.missed)}"
+            for goal in section.goals
+            if goal.missed
+        ),
         *([_text(section.goals_elsewhere)] if section.goals_elsewhere else []),
         WORDS,
         _table(SUMMARY_HEADINGS, section.summary),
