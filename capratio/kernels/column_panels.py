@@ -13,8 +13,9 @@ from capratio.kernels.panel_product import WIDE, WIDE_ROWS, multiply_wide_panel
 from capratio.kernels.tiles import copy_row
 from capratio.kernels.widening import read_row
 
-# Rows of the left side, rows of the right side, and panels that are kept at a time: 192 x 512 float32 are 384 KiB and 4
-# panels of 512 x 32 are 256 KiB, both in the second level of the cache.
+# Rows of the left side, rows of the right side, and panels that are kept at a time: 192 x 496 float32 are 372 KiB and 4
+# panels of 496 x 32 are 248 KiB, both in the second level of the cache. Columns of the left side are written a row
+# apart, and rows of 512 float32, a power of two, would all fall into a few sets of the first level.
 LEFT_ROWS, RIGHT_ROWS, PANELS = 16 * WIDE_ROWS, 496, 4
 
 

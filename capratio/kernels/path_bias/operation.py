@@ -30,8 +30,8 @@ def path_bias(
 
     Returns (N, q). Differentiable in base and table.
 
-    Raises InputError for a backend that is not known or cannot run where base lies, an unknown weight_gradient, or a
-    ``touched`` one that is compiled or differentiated twice.
+    Raises InputError for shapes that do not fit one another, a backend that is not known or cannot run where base lies,
+    an unknown weight_gradient, or a ``touched`` one that is compiled or differentiated twice.
 
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading of its O(k q) as a bias.
     """
@@ -60,6 +60,7 @@ def add_path_bias(
 
 def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int, backend: str = AUTO) -> torch.Tensor:
     """The gradient of path_bias to table, dtable[node_l] += dy_n: -> (2^(k+1) - 1, q), dense."""
+    check_shapes("path_bias_table_gradient", (("grad", grad, "Nq"),), ("leaf", leaf, "N"), torch.int64)
     out: torch.Tensor = _TABLE_GRADIENT(grad, leaf, depth, backend)
     return out
 
@@ -71,6 +72,7 @@ def path_bias_touched_gradient(
 
     Behind those that are visited, rows have the index R = 2^(k+1) - 1 and are zero.
     """
+    check_shapes("path_bias_touched_gradient", (("grad", grad, "Nq"),), ("leaf", leaf, "N"), torch.int64)
     indices, values = _TOUCHED_GRADIENT(grad, leaf, depth, backend)
     return indices, values
 

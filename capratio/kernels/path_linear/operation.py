@@ -31,8 +31,8 @@ def path_linear(
 
     Returns (N, q). Differentiable in x and weight.
 
-    Raises InputError for another order, a backend that is not known or cannot run where x lies, an unknown
-    weight_gradient, or a ``touched`` one that is compiled or differentiated twice.
+    Raises InputError for shapes or dtypes that do not fit one another, another order, a backend that is not known or
+    cannot run where x lies, an unknown weight_gradient, or a ``touched`` one that is compiled or differentiated twice.
 
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading.
     """
@@ -44,6 +44,8 @@ def path_linear_input_gradient(
     grad: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str, backend: str = AUTO
 ) -> torch.Tensor:
     """The gradient of path_linear to x, the path's matrices formed or applied again: -> (N, p)."""
+    numbers = (("grad", grad, "Nq"), ("weight", weight, "Rqp"))
+    check_shapes("path_linear_input_gradient", numbers, ("bits", bits, "Nk"), torch.bool)
     out: torch.Tensor = _PRODUCT.input_gradient(grad, weight, bits, order, backend)
     return out
 
@@ -52,6 +54,8 @@ def path_linear_weight_gradient(
     grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str, backend: str = AUTO
 ) -> torch.Tensor:
     """The gradient of path_linear to weight, dW[node_l] += dy_n x_n^T: -> (rows, q, p), dense; rows is 2^(k+1) - 1."""
+    numbers = (("grad", grad, "Nq"), ("x", x, "Np"))
+    check_shapes("path_linear_weight_gradient", numbers, ("bits", bits, "Nk"), torch.bool)
     out: torch.Tensor = _PRODUCT.weight_gradient(grad, x, bits, rows, order, backend)
     return out
 
@@ -63,6 +67,8 @@ def path_linear_touched_gradient(
 
     Behind those that are visited, rows have the index ``rows`` and are zero.
     """
+    numbers = (("grad", grad, "Nq"), ("x", x, "Np"))
+    check_shapes("path_linear_touched_gradient", numbers, ("bits", bits, "Nk"), torch.bool)
     indices, values = _PRODUCT.touched_gradient(grad, x, bits, rows, order, backend)
     return indices, values
 

@@ -27,8 +27,8 @@ def unit_lookup(
 
     Returns (N, q). Differentiable in x and table.
 
-    Raises InputError for a backend that is not known or cannot run where x lies, an unknown weight_gradient, or a
-    ``touched`` one that is compiled or differentiated twice.
+    Raises InputError for shapes or dtypes that do not fit one another, a backend that is not known or cannot run where
+    x lies, an unknown weight_gradient, or a ``touched`` one that is compiled or differentiated twice.
 
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading.
     """
@@ -64,6 +64,8 @@ def unit_lookup_touched_gradient(
 
     Behind those that are visited, rows have the index ``rows`` and are zero.
     """
+    numbers = (("grad", grad, "Nq"), ("x", x, "Np"))
+    check_shapes("unit_lookup_touched_gradient", numbers, ("node", node, "Npm"), torch.int64)
     indices, values = _PRODUCT.touched_gradient(grad, x, node, rows, backend)
     return indices, values
 
