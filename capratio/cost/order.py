@@ -20,12 +20,20 @@ NOMINAL_FLOP_PER_BYTE = 10
 # the three within noise at 21 points timed there in plain torch (p = q = 128 to 2048, k = 2 to 8, 1 to 4096 tokens).
 NOMINAL_CACHE_BYTES = 2**25
 
+# Compiled kernels sum paths a tile at a time, so that no matrix leaves the cache, but never at the speed of one long
+# read: of 512 x 512 float32 matrices the sums of k = 7 and 10 took 1.6 to 2.1 times as long as reading their nodes, on
+# one thread of an EPYC (Zen 5). With 1.5 the choice was the fastest order, or within a seventh of it, at all 42 points
+# of p = q = 256 and 512, k = 4, 7 and 10, 1 to 4096 tokens.
+TILED_BYTE_COST = 1.5
+
 # Temporaries of 256 MiB: the 16 partial sums of a depth-16 layer of 2048 x 2048 float32 matrices (16 MiB each) just
 # fit, and it is little beside the table of any layer whose matrices are that large.
 MEMORY_CAP_BYTES = 2**28
 
 
-def choose_order(spec: LayerSpec, tokens: int, itemsize: int, memory_cap_bytes: int = MEMORY_CAP_BYTES) -> str:
+def choose_order(
+    spec: LayerSpec, tokens: int, itemsize: int, memory_cap_bytes: int = MEMORY_CAP_BYTES, *, tiled: bool = False
+) -> str:
     """The order of least time max(FLOP / balance, bytes) for a forward pass of N tokens with uniform bits.
 
     Visited nodes are the expected ones, rounded up. Bytes are the visited nodes and the tokens once, where the order's
@@ -34,6 +42,7 @@ def choose_order(spec: LayerSpec, tokens: int, itemsize: int, memory_cap_bytes: 
     win.
 
     Args: tokens N: a count. itemsize: bytes of an element. memory_cap_bytes: most bytes of temporaries.
+    tiled: whether paths are summed a tile at a time, as compiled CPU kernels do, and not a matrix at a time.
 
     Raises InputError for a layer without orders, a negative count of tokens, or an itemsize under 1.
     """
@@ -48,7 +57,7 @@ def choose_order(spec: LayerSpec, tokens: int, itemsize: int, memory_cap_bytes: 
     fitting = [order for order in ORDERS if temporaries[order] <= memory_cap_bytes]
     if not fitting:
         return min(ORDERS, key=temporaries.__getitem__)
-    return min(fitting, key=lambda order: nominal_time(spec, tokens, itemsize, order))
+    return min(fitting, key=lambda order: nominal_time(spec, tokens, itemsize, order, tiled))
 
 
 def temporary_bytes(spec: LayerSpec, tokens: int, itemsize: int, order: str) -> int:
@@ -77,14 +86,16 @@ def working_set_bytes(spec: LayerSpec, tokens: int, itemsize: int, order: str) -
     return elements[order] * itemsize
 
 
-def nominal_time(spec: LayerSpec, tokens: int, itemsize: int, order: str) -> tuple[float, int]:
+def nominal_time(spec: LayerSpec, tokens: int, itemsize: int, order: str, tiled: bool = False) -> tuple[float, int]:
     """The roofline time of an order on the nominal machine, in units of the time to move one byte, and its FLOP."""
     # Rounding up must not pass the most that N tokens can visit.
     expected = enumerate(expected_visited(spec, tokens))
     levels = [min(ceil(count), 2**level, tokens) for level, count in expected]
     p, q = spec.in_features, spec.out_features
     cost = path_linear(tokens, p, q, spec.depth, levels[-1], sum(levels[1:]), order, itemsize=itemsize)
-    moved = cost.read_bytes + cost.written_bytes
-    if working_set_bytes(spec, tokens, itemsize, order) <= NOMINAL_CACHE_BYTES:
-        moved = (sum(levels) * p * q + tokens * (p + q)) * itemsize
-    return max(cost.flop.total / NOMINAL_FLOP_PER_BYTE, float(moved)), cost.flop.total
+    in_tiles = tiled and order != "nodes"
+    moved = float(cost.read_bytes + cost.written_bytes)
+    if in_tiles or working_set_bytes(spec, tokens, itemsize, order) <= NOMINAL_CACHE_BYTES:
+        node_cost = TILED_BYTE_COST if in_tiles else 1
+        moved = (node_cost * sum(levels) * p * q + tokens * (p + q)) * itemsize
+    return max(cost.flop.total / NOMINAL_FLOP_PER_BYTE, moved), cost.flop.total

@@ -37,8 +37,8 @@ def define(
 
     folder: of ``capratio.kernels``, whose modules implement the operation under its name. schema: torch's schema
     without the namespace and without its last argument, ``str backend``, which is added here. fake: gives an empty
-    output of the right shape. cost: takes the arguments and ``out_val``, and gives what the reference executes and
-    moves, whichever implementation runs, also one that needs fewer additions or bytes.
+    output of the right shape. cost: takes the arguments and the backend's name, and gives what the reference executes
+    and moves (in the order that the backend takes), also where an implementation needs fewer additions or bytes.
     """
     name, _, rest = schema.partition("(")
     arguments, _, returned = rest.rpartition(") ->")
@@ -55,7 +55,7 @@ def define(
     register_fake(f"capratio::{name}", lambda *given: fake(*given[:-1]), lib=_LIBRARY)
     packet = getattr(torch.ops.capratio, name)
     register_flop_formula(packet, get_raw=True)(
-        OperationFormula(lambda *given, out_val=None: cost(*given[:-1], out_val=out_val))
+        OperationFormula(lambda *given, out_val=None: cost(*given[:-1], backend=given[-1]))
     )
     overload: OpOverload = packet.default
     return overload

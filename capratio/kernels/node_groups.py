@@ -38,10 +38,17 @@ class NodeGroups(NamedTuple):
         """The visited rows, padded with ``rows`` to min(N, rows), and the groups in a table of those rows alone."""
         return padded_rows(self.keys, len(self.order), rows), self._replace(keys=np.arange(len(self.keys)))
 
-    def path_nodes(self, depth: int) -> Integers:
-        """The nodes on the paths of the leaves that are the keys, each once, in level order."""
-        levels = [np.unique(self.keys >> (depth - level)) + (1 << level) - 1 for level in range(depth + 1)]
-        return np.concatenate(levels)
+    def paths(self, depth: int) -> "NodeGroups":
+        """The groups of all nodes on the paths of the leaves that are the keys, in level order."""
+        levels = [self._level(level, depth - level) for level in range(depth + 1)]
+        keys, begins, ends = (np.concatenate(numbers) for numbers in zip(*levels, strict=True))
+        return NodeGroups(self.order, keys, begins, ends)
+
+    def _level(self, level: int, below: int) -> tuple[Integers, Integers, Integers]:
+        prefixes, first = np.unique(self.keys >> below, return_index=True)
+        # A node's tokens end where those of the level's next node begin.
+        ends = np.append(self.begins, len(self.order))[np.append(first[1:], len(self.keys))]
+        return prefixes + (1 << level) - 1, self.begins[first], ends[: len(first)]
 
     def ranges(self, rows: int) -> tuple[Integers, Integers]:
         """Where the tokens of every row 0..rows - 1 begin and end; both 0 for a row without tokens."""

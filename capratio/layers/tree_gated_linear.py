@@ -5,7 +5,7 @@ from torch.nn.functional import linear
 
 from capratio.cost.spec import DENSE_GRADIENT
 from capratio.kernels.backends import AUTO
-from capratio.kernels.path_linear import known_order, path_linear, resolve_order
+from capratio.kernels.path_linear import forms_in_tiles, known_order, path_linear, resolve_order
 from capratio.layers.collapsed_tree_linear import CollapsedTreeLinear
 from capratio.layers.collapsing import leaf_sums
 from capratio.layers.gate import Gate
@@ -24,8 +24,9 @@ class TreeGatedLinear(GatedLayer):
     learned, or a gate module (which may read another tensor: ``layer(x, gate_input=h)``). gate_seed: of the choice of
     features. init: ``dense`` draws the root like nn.Linear and starts deeper nodes at zero, ``random`` draws every
     node, ``empty`` leaves memory as it is. order: one of ``capratio.cost.spec.ORDERS``, or ``auto``: the one of least
-    roofline time for the number of tokens. backend: one of ``capratio.kernels.backends.NAMES``. weight_gradient:
-    ``dense``, or ``touched``: a coalesced sparse tensor of the visited nodes, eager, of first order; dense at depth 0.
+    roofline time for the number of tokens and the backend. backend: one of ``capratio.kernels.backends.NAMES``.
+    weight_gradient: ``dense``, or ``touched``: a coalesced sparse tensor of the visited nodes, eager, of first order;
+    dense at depth 0.
 
     Raises InputError for sizes under 1, a depth that is negative or more than the features that give bits, an unknown
     gate, init, order, backend or weight_gradient.
@@ -70,7 +71,10 @@ class TreeGatedLinear(GatedLayer):
 
     def order_for(self, tokens: int) -> str:
         """The order in which N tokens run; at depth 0 there is but one node, and any order is the same."""
-        return resolve_order(self.order, tokens, self.in_features, self.out_features, self.depth, self.weight.itemsize)
+        weight, tiled = self.weight, forms_in_tiles(self.backend, self.weight)
+        return resolve_order(
+            self.order, tokens, self.in_features, self.out_features, self.depth, weight.itemsize, tiled=tiled
+        )
 
     def collapse(self) -> CollapsedTreeLinear:
         """The inference form: the path sums of all leaves, stored; equal within rounding, with a copy of the gate."""

@@ -34,6 +34,23 @@ def test_depth_one_ties_and_takes_the_first_order() -> None:
     assert "leaves" == choose_order(LayerSpec("tree-shared", 512, 512, 1), 4096, 4)
 
 
+@pytest.mark.parametrize("tokens", [1, 16, 64, 256])
+def test_tiles_of_paths_cost_more_than_reading_nodes_so_that_few_tokens_a_node_apply_them(tokens: int) -> None:
+    assert "nodes" == choose_order(SQUARE, tokens, 4, tiled=True)
+
+
+@pytest.mark.parametrize("spec", [SQUARE, LARGE])
+def test_tiles_of_paths_are_formed_for_many_tokens_a_node(spec: LayerSpec) -> None:
+    assert "prefixes" == choose_order(spec, 4096, 4, tiled=True)
+
+
+def test_the_nominal_time_of_tiles_by_hand() -> None:
+    # As below, but the 3 matrices of 6 elements count one and a half times: 27 and 5 elements, 128 bytes.
+    assert (128.0, 24) == nominal_time(LayerSpec("tree-shared", 3, 2, 2), 1, 4, "leaves", tiled=True)
+    # Applying nodes reads each once: 18 and 5 elements; 3 products of 12 FLOP and 2 adds of 2.
+    assert (92.0, 40) == nominal_time(LayerSpec("tree-shared", 3, 2, 2), 1, 4, "nodes", tiled=True)
+
+
 def test_temporaries_by_hand() -> None:
     spec = LayerSpec("tree-shared", 3, 2, 2)
 
@@ -98,17 +115,18 @@ def test_negative_tokens_and_empty_elements_are_refused() -> None:
     tokens=st.integers(0, 10**6),
     itemsize=st.sampled_from([2, 4, 8]),
     cap=st.integers(0, 2**40),
+    tiled=st.booleans(),
 )
 def test_every_layer_gets_the_least_time_among_those_that_fit(
-    features: int, depth: int, tokens: int, itemsize: int, cap: int
+    features: int, depth: int, tokens: int, itemsize: int, cap: int, tiled: bool
 ) -> None:
     spec = LayerSpec("tree-shared", features, features, depth)
 
-    chosen = choose_order(spec, tokens, itemsize, cap)
+    chosen = choose_order(spec, tokens, itemsize, cap, tiled=tiled)
 
     fitting = [order for order in ORDERS if temporary_bytes(spec, tokens, itemsize, order) <= cap]
     if fitting:
         assert chosen in fitting
-        assert min(nominal_time(spec, tokens, itemsize, o) for o in fitting) == nominal_time(
-            spec, tokens, itemsize, chosen
+        assert min(nominal_time(spec, tokens, itemsize, o, tiled) for o in fitting) == nominal_time(
+            spec, tokens, itemsize, chosen, tiled
         )

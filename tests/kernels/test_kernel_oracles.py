@@ -16,7 +16,13 @@ from capratio.kernels.leaf_linear import leaf_linear
 from capratio.kernels.leaf_linear import reference as leaf_reference
 from capratio.kernels.path_bias import path_bias
 from capratio.kernels.path_bias import reference as path_bias_reference
-from capratio.kernels.path_linear import path_linear, path_linear_weight_gradient, path_matrices, resolve_order
+from capratio.kernels.path_linear import (
+    forms_in_tiles,
+    path_linear,
+    path_linear_weight_gradient,
+    path_matrices,
+    resolve_order,
+)
 from capratio.kernels.path_linear import reference as path_reference
 from capratio.kernels.unit_lookup import reference as unit_reference
 from capratio.kernels.unit_lookup import unit_lookup
@@ -173,13 +179,14 @@ def test_unit_lookup_in_chunks_equals_unit_lookup_at_once(monkeypatch: pytest.Mo
     assert torch.equal(at_once, unit_lookup(x, table, node, "reference"))
 
 
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
 @pytest.mark.parametrize("tokens", [1, 2, 40])
-def test_the_automatic_order_runs_the_order_that_it_resolves_to(tokens: int) -> None:
+def test_the_automatic_order_runs_the_order_that_it_resolves_to(tokens: int, backend: str) -> None:
     x, weight, bits = drawn(tokens, 5, dtype=torch.float32), drawn(31, 4, 5, dtype=torch.float32), drawn_bits(tokens, 4)
-    order = resolve_order("auto", tokens, 5, 4, 4, 4)
+    order = resolve_order("auto", tokens, 5, 4, 4, 4, tiled=forms_in_tiles(backend, weight))
 
     assert order in ORDERS
-    assert torch.equal(path_linear(x, weight, bits, order), path_linear(x, weight, bits, "auto"))
+    assert torch.equal(path_linear(x, weight, bits, order, backend), path_linear(x, weight, bits, "auto", backend))
 
 
 def test_path_sums_of_leaves_and_prefixes_are_bit_equal() -> None:

@@ -238,11 +238,16 @@ def test_a_group_in_the_place_of_another_row_is_seen(name: str, monkeypatch: pyt
         check(name, given, "cpu")
 
 
-@pytest.mark.parametrize("name", ["path_bias", "path_linear[prefixes]"])
+@pytest.mark.parametrize("name", ["path_bias", "path_linear[prefixes]", "path_linear[nodes]"])
 def test_a_path_without_its_root_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     given = case(name, 20, 9, 11, 3, torch.float64)
-    nodes = node_groups.NodeGroups.path_nodes
-    monkeypatch.setattr(node_groups.NodeGroups, "path_nodes", lambda groups, depth: nodes(groups, depth)[1:])
+    paths = node_groups.NodeGroups.paths
+
+    def below_root(groups: node_groups.NodeGroups, depth: int) -> node_groups.NodeGroups:
+        order, *numbers = paths(groups, depth)
+        return node_groups.NodeGroups(order, *(number[1:] for number in numbers))
+
+    monkeypatch.setattr(node_groups.NodeGroups, "paths", below_root)
 
     with pytest.raises(AssertionError):
         check(name, given, "cpu")

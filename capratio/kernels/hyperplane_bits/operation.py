@@ -19,7 +19,7 @@ def hyperplane_bits(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return out
 
 
-def _cost(x: torch.Tensor, weight: torch.Tensor, *, out_val: object) -> OperationCost:
+def _cost(x: torch.Tensor, weight: torch.Tensor, *, backend: str) -> OperationCost:
     depth, features = weight.shape
     return op_formulas.hyperplane_bits(len(x), features, depth, itemsize=x.itemsize)
 

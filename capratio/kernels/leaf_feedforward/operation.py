@@ -35,7 +35,7 @@ def leaf_feedforward(
     return out
 
 
-def _cost(x: torch.Tensor, hyperplanes: torch.Tensor, *tables: torch.Tensor, out_val: object) -> OperationCost:
+def _cost(x: torch.Tensor, hyperplanes: torch.Tensor, *tables: torch.Tensor, backend: str) -> OperationCost:
     (tokens, p), depth = x.shape, len(hyperplanes).bit_length()
     hidden, q = tables[1].shape[1], tables[3].shape[1]
     return op_formulas.leaf_feedforward(tokens, p, q, depth, hidden, itemsize=x.itemsize)

@@ -21,7 +21,7 @@ def leaf_index(bits: torch.Tensor, backend: str = AUTO) -> torch.Tensor:
     return out
 
 
-def _cost(bits: torch.Tensor, *, out_val: object) -> OperationCost:
+def _cost(bits: torch.Tensor, *, backend: str) -> OperationCost:
     depth = bits.shape[-1]
     return op_formulas.leaf_index(bits.shape[:-1].numel(), depth)
 

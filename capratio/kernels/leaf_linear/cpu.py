@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 
 from capratio.kernels.compiling import array, use_torch_threads
 from capratio.kernels.crossovers import CPU_CROSSOVERS
-from capratio.kernels.huge_pages import new_table
 from capratio.kernels.index_check import outside
 from capratio.kernels.leaf_linear.few_tokens import (
     multiply,
@@ -16,7 +14,7 @@ from capratio.kernels.leaf_linear.few_tokens import (
     multiply_transposed,
     put_rows,
 )
-from capratio.kernels.leaf_linear.outer import outer_products
+from capratio.kernels.leaf_linear.outer import sum_outer_products
 from capratio.kernels.node_groups import NodeGroups, group_tokens
 from capratio.kernels.precision import product_dtype
 
@@ -47,7 +45,7 @@ def leaf_linear_input_gradient(grad: torch.Tensor, weight: torch.Tensor, node: t
 
 def leaf_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int) -> torch.Tensor:
     """dW[r] = sum over the tokens n of node r of dy_n x_n^T: (N, q), (N, p), (N,) -> (rows, q, p)."""
-    return _sum_outer(grad, x, group_tokens(node, rows), rows)
+    return sum_outer_products(grad, x, group_tokens(node, rows), rows)
 
 
 def leaf_linear_touched_gradient(
@@ -55,21 +53,7 @@ def leaf_linear_touched_gradient(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The visited rows and their gradients, padded: (N, q), (N, p), (N,) -> (M,), (M, q, p), M = min(N, rows)."""
     indices, groups = group_tokens(node, rows).compacted(rows)
-    return indices, _sum_outer(grad, x, groups, len(indices))
-
-
-def _sum_outer(grad: torch.Tensor, x: torch.Tensor, groups: NodeGroups, rows: int) -> torch.Tensor:
-    """The sum of each group's outer products in its row of (rows, q, p), and zeros in the others."""
-    incoming, inputs = groups.gather(grad), groups.gather(x)
-    total = new_table(grad, rows, grad.shape[1], x.shape[1])
-    if total.dtype == incoming.dtype:
-        outer_products(incoming, inputs, groups, total)
-    else:
-        # Half types are summed in float32, of the visited rows alone.
-        sums = new_table(incoming, len(groups.keys), *total.shape[1:])
-        outer_products(incoming, inputs, groups._replace(keys=np.arange(len(groups.keys))), sums)
-        total.zero_().index_copy_(0, torch.from_numpy(groups.keys), sums.to(total.dtype))
-    return total
+    return indices, sum_outer_products(grad, x, groups, len(indices))
 
 
 def _multiply_few(

@@ -79,13 +79,13 @@ def leaf_linear_touched_gradient(
     return indices, values
 
 
-def _cost(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, *, out_val: object) -> OperationCost:
+def _cost(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, *, backend: str) -> OperationCost:
     _, q, p = weight.shape
     return op_formulas.leaf_linear(len(x), p, q, visited=_visited(node), itemsize=x.itemsize)
 
 
 def _biased_cost(
-    x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, bias: torch.Tensor, *, out_val: object
+    x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, bias: torch.Tensor, *, backend: str
 ) -> OperationCost:
     outputs = len(x) * len(bias)
     # As a bias that is added in place.
@@ -94,25 +94,25 @@ def _biased_cost(
         read_bytes=(outputs + len(bias)) * x.itemsize,
         written_bytes=outputs * x.itemsize,
     )
-    return _cost(x, weight, node, out_val=out_val) + added
+    return _cost(x, weight, node, backend=backend) + added
 
 
 def _input_gradient_cost(
-    grad: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, *, out_val: object
+    grad: torch.Tensor, weight: torch.Tensor, node: torch.Tensor, *, backend: str
 ) -> OperationCost:
     _, q, p = weight.shape
     return op_formulas.leaf_linear_input_gradient(len(grad), p, q, visited=_visited(node), itemsize=grad.itemsize)
 
 
 def _weight_gradient_cost(
-    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, *, out_val: object
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, *, backend: str
 ) -> OperationCost:
     (tokens, p), q = x.shape, grad.shape[1]
     return op_formulas.leaf_linear_weight_gradient(tokens, p, q, visited=_visited(node), rows=rows, itemsize=x.itemsize)
 
 
 def _touched_gradient_cost(
-    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, *, out_val: object
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, *, backend: str
 ) -> OperationCost:
     (tokens, p), q = x.shape, grad.shape[1]
     return op_formulas.leaf_linear_touched_gradient(

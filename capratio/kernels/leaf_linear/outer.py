@@ -5,8 +5,26 @@ import torch
 
 from capratio.kernels.compiling import array, use_torch_threads
 from capratio.kernels.crossovers import CPU_CROSSOVERS
+from capratio.kernels.huge_pages import new_table
 from capratio.kernels.leaf_linear.few_tokens import multiply_outer
 from capratio.kernels.node_groups import NodeGroups
+
+
+def sum_outer_products(grad: torch.Tensor, x: torch.Tensor, groups: NodeGroups, rows: int) -> torch.Tensor:
+    """The sum of each group's outer products in its row of (rows, q, p), and zeros in the others.
+
+    grad: (N, q), x: (N, p), in the tokens' order.
+    """
+    incoming, inputs = groups.gather(grad), groups.gather(x)
+    total = new_table(grad, rows, grad.shape[1], x.shape[1])
+    if total.dtype == incoming.dtype:
+        outer_products(incoming, inputs, groups, total)
+    else:
+        # Half types are summed in float32, of the visited rows alone.
+        sums = new_table(incoming, len(groups.keys), *total.shape[1:])
+        outer_products(incoming, inputs, groups._replace(keys=np.arange(len(groups.keys))), sums)
+        total.zero_().index_copy_(0, torch.from_numpy(groups.keys), sums.to(total.dtype))
+    return total
 
 
 def outer_products(incoming: torch.Tensor, inputs: torch.Tensor, groups: NodeGroups, total: torch.Tensor) -> None:

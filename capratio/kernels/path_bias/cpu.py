@@ -44,7 +44,7 @@ def path_bias_table_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int)
 def path_bias_touched_gradient(grad: torch.Tensor, leaf: torch.Tensor, depth: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The visited rows and their gradients, padded: (N, q), (N,) -> (M,), (M, q), M = min(N (k + 1), 2^(k+1) - 1)."""
     groups = group_tokens(leaf, 1 << depth)
-    visited = groups.path_nodes(depth)
+    visited = groups.paths(depth).keys
     indices = padded_rows(visited, len(leaf) * (depth + 1), 2 ** (depth + 1) - 1)
     return indices, _sum_nodes(grad, groups, depth, visited, len(indices))
 

@@ -77,17 +77,17 @@ def path_bias_touched_gradient(
     return indices, values
 
 
-def _cost(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int, *, out_val: object) -> OperationCost:
+def _cost(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int, *, backend: str) -> OperationCost:
     return op_formulas.path_bias(base.shape[0], base.shape[1], depth, itemsize=base.itemsize)
 
 
-def _table_gradient_cost(grad: torch.Tensor, leaf: torch.Tensor, depth: int, *, out_val: object) -> OperationCost:
+def _table_gradient_cost(grad: torch.Tensor, leaf: torch.Tensor, depth: int, *, backend: str) -> OperationCost:
     return op_formulas.path_bias_table_gradient(
         grad.shape[0], grad.shape[1], depth, rows=2 ** (depth + 1) - 1, itemsize=grad.itemsize
     )
 
 
-def _touched_gradient_cost(grad: torch.Tensor, leaf: torch.Tensor, depth: int, *, out_val: object) -> OperationCost:
+def _touched_gradient_cost(grad: torch.Tensor, leaf: torch.Tensor, depth: int, *, backend: str) -> OperationCost:
     return op_formulas.path_bias_touched_gradient(grad.shape[0], grad.shape[1], depth, itemsize=grad.itemsize)
 
 

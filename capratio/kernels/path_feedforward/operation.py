@@ -28,7 +28,7 @@ def path_feedforward(
     return out
 
 
-def _cost(x: torch.Tensor, weight_in: torch.Tensor, weight_out: torch.Tensor, *, out_val: object) -> OperationCost:
+def _cost(x: torch.Tensor, weight_in: torch.Tensor, weight_out: torch.Tensor, *, backend: str) -> OperationCost:
     tokens, p = x.shape
     depth = len(weight_in).bit_length() - 1
     return op_formulas.path_feedforward(tokens, p, weight_out.shape[1], depth, itemsize=x.itemsize)

@@ -12,7 +12,7 @@ from capratio.kernels.compiling import array, use_torch_threads
 from capratio.kernels.crossovers import CPU_CROSSOVERS
 from capratio.kernels.huge_pages import new_table
 from capratio.kernels.leaf_index.cpu import leaf_index
-from capratio.kernels.leaf_linear.outer import outer_products
+from capratio.kernels.leaf_linear.outer import outer_products, sum_outer_products
 from capratio.kernels.node_groups import Integers, NodeGroups, group_tokens, padded_rows
 from capratio.kernels.path_linear import reference
 from capratio.kernels.path_linear.formed_tiles import carry_to_parents, multiply_formed, multiply_formed_transposed
@@ -23,6 +23,7 @@ from capratio.kernels.precision import product_dtype
 
 def path_linear(x: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str) -> torch.Tensor:
     """y_n = (sum over l of weight[node_l]) x_n: (N, p), (2^(k+1) - 1, q, p), (N, k) -> (N, q)."""
+    order = _resolved(order, weight, bits)
     out = _multiply(x, weight, bits, order, multiply_formed, weight.shape[1])
     return reference.path_linear(x, weight, bits, order) if out is None else out
 
@@ -31,6 +32,7 @@ def path_linear_input_gradient(
     grad: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str
 ) -> torch.Tensor:
     """dx_n = (sum over l of weight[node_l])^T dy_n: (N, q), (2^(k+1) - 1, q, p), (N, k) -> (N, p)."""
+    order = _resolved(order, weight, bits)
     out = _multiply(grad, weight, bits, order, multiply_formed_transposed, weight.shape[2])
     return reference.path_linear_input_gradient(grad, weight, bits, order) if out is None else out
 
@@ -40,13 +42,14 @@ def path_linear_weight_gradient(
 ) -> torch.Tensor:
     """dW[node_l] += dy_n x_n^T for l = 0..k: (N, q), (N, p), (N, k) -> (rows, q, p).
 
-    Leaf gradients are written once and carried to their parents (``prefixes``). The other orders, and half types, which
-    need a wide sum on the way, run as the reference.
+    In the order ``nodes``, and for half types, which would be rounded on the way, each node sums over its own tokens;
+    else leaf gradients are written once and carried to their parents.
     """
-    if not _carries(grad, x, bits, order):
-        return reference.path_linear_weight_gradient(grad, x, bits, rows, order)
     depth, groups = bits.shape[1], _group(bits)
-    return _carry(grad, x, groups, depth, groups.path_nodes(depth), np.arange(rows), rows)
+    paths = groups.paths(depth)
+    if not _carries(grad, x, bits, order):
+        return sum_outer_products(grad, x, paths, rows)
+    return _carry(grad, x, groups, depth, paths.keys, np.arange(rows), rows)
 
 
 def path_linear_touched_gradient(
@@ -56,12 +59,13 @@ def path_linear_touched_gradient(
 
     M = min(N (k + 1), rows). Runs as path_linear_weight_gradient does.
     """
-    if not _carries(grad, x, bits, order):
-        return reference.path_linear_touched_gradient(grad, x, bits, rows, order)
     depth, groups = bits.shape[1], _group(bits)
-    visited = groups.path_nodes(depth)
-    indices = padded_rows(visited, len(bits) * (depth + 1), rows)
-    return indices, _carry(grad, x, groups, depth, visited, visited, len(indices))
+    paths = groups.paths(depth)
+    indices = padded_rows(paths.keys, len(bits) * (depth + 1), rows)
+    if not _carries(grad, x, bits, order):
+        compact = paths._replace(keys=np.arange(len(paths.keys)))
+        return indices, sum_outer_products(grad, x, compact, len(indices))
+    return indices, _carry(grad, x, groups, depth, paths.keys, paths.keys, len(indices))
 
 
 def _carry(
@@ -90,9 +94,9 @@ def _carry(
 
 
 def _carries(grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, order: str) -> bool:
-    """Whether leaf gradients are carried to their parents by the compiled kernel."""
-    resolved = resolve_order(order, len(bits), x.shape[1], grad.shape[1], bits.shape[1], grad.itemsize)
-    return resolved == "prefixes" and product_dtype(grad) == grad.dtype
+    """Whether leaf gradients are carried to their parents."""
+    resolved = resolve_order(order, len(bits), x.shape[1], grad.shape[1], bits.shape[1], grad.itemsize, tiled=True)
+    return resolved != "nodes" and product_dtype(grad) == grad.dtype
 
 
 def _multiply(
@@ -104,23 +108,26 @@ def _multiply(
     width: int,
 ) -> torch.Tensor | None:
     """The products (N, width), by ``form`` where paths are formed, or None where the library's product is faster."""
-    _, q, p = weight.shape
     depth = bits.shape[1]
-    resolved = resolve_order(order, len(bits), p, q, depth, weight.itemsize)
     groups = _group(bits)
     many = len(bits) >= CPU_CROSSOVERS.library_path_from_tokens * max(len(groups.keys), 1)
-    if resolved != "nodes" and many:
+    if order != "nodes" and many:
         return None
     inputs = rows.detach().to(product_dtype(rows))
     out = inputs.new_empty(len(rows), width)
     sorted_tokens = groups.order, groups.keys, np.append(groups.begins, len(bits))
     use_torch_threads()
-    if resolved == "nodes":
+    if order == "nodes":
         transposed = form is multiply_formed_transposed
         multiply_levels(array(inputs), array(weight), depth, transposed, *sorted_tokens, array(out))
     else:
-        form(array(inputs), array(weight), depth, resolved == "prefixes", *sorted_tokens, array(out))
+        form(array(inputs), array(weight), depth, order == "prefixes", *sorted_tokens, array(out))
     return out.to(rows.dtype)
+
+
+def _resolved(order: str, weight: torch.Tensor, bits: torch.Tensor) -> str:
+    _, q, p = weight.shape
+    return resolve_order(order, len(bits), p, q, bits.shape[1], weight.itemsize, tiled=True)
 
 
 def _group(bits: torch.Tensor) -> NodeGroups:

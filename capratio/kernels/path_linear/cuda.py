@@ -86,4 +86,4 @@ def _multiply(x: torch.Tensor, matrices: torch.Tensor, bits: torch.Tensor, order
 
 def _resolved(order: str, weight: torch.Tensor, bits: torch.Tensor) -> str:
     _, q, p = weight.shape
-    return resolve_order(order, len(bits), p, q, bits.shape[1], weight.itemsize)
+    return resolve_order(order, len(bits), p, q, bits.shape[1], weight.itemsize, tiled=False)

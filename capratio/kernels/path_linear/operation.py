@@ -1,5 +1,7 @@
 """path_linear as torch operations: the product, and its gradients to tokens and to nodes, all in the same order."""
 
+from collections.abc import Sequence
+
 import torch
 
 from capratio.cost import op_formulas
@@ -8,7 +10,7 @@ from capratio.cost.spec import DENSE_GRADIENT
 from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import define
 from capratio.kernels.leaf_index.reference import leaf_index
-from capratio.kernels.path_linear.ordering import resolve_order
+from capratio.kernels.path_linear.ordering import forms_in_tiles, resolve_order
 from capratio.kernels.product import Product, differentiate_product
 from capratio.kernels.shape_check import check_shapes
 from capratio.kernels.touched_rows import most_touched
@@ -73,35 +75,29 @@ def path_linear_touched_gradient(
     return indices, values
 
 
-def _cost(x: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str, *, out_val: object) -> OperationCost:
-    _, q, p = weight.shape
-    tokens, depth = bits.shape
-    order = resolve_order(order, tokens, p, q, depth, x.itemsize)
+def _cost(x: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str, *, backend: str) -> OperationCost:
+    tokens, p, q, depth, order = _sizes(x, weight.shape, bits, order, backend)
     return op_formulas.path_linear(tokens, p, q, depth, *_visited(bits), order, itemsize=x.itemsize)
 
 
 def _input_gradient_cost(
-    grad: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str, *, out_val: object
+    grad: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str, *, backend: str
 ) -> OperationCost:
-    _, q, p = weight.shape
-    tokens, depth = bits.shape
-    order = resolve_order(order, tokens, p, q, depth, grad.itemsize)
+    tokens, p, q, depth, order = _sizes(grad, weight.shape, bits, order, backend)
     return op_formulas.path_linear_input_gradient(tokens, p, q, depth, *_visited(bits), order, itemsize=grad.itemsize)
 
 
 def _weight_gradient_cost(
-    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str, *, out_val: object
+    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str, *, backend: str
 ) -> OperationCost:
-    (tokens, depth), p, q = bits.shape, x.shape[1], grad.shape[1]
-    order = resolve_order(order, tokens, p, q, depth, x.itemsize)
+    tokens, p, q, depth, order = _sizes(x, (rows, grad.shape[1], x.shape[1]), bits, order, backend)
     return op_formulas.path_linear_weight_gradient(tokens, p, q, depth, *_visited(bits), order, itemsize=x.itemsize)
 
 
 def _touched_gradient_cost(
-    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str, *, out_val: object
+    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str, *, backend: str
 ) -> OperationCost:
-    (tokens, depth), p, q = bits.shape, x.shape[1], grad.shape[1]
-    order = resolve_order(order, tokens, p, q, depth, x.itemsize)
+    tokens, p, q, depth, order = _sizes(x, (rows, grad.shape[1], x.shape[1]), bits, order, backend)
     return op_formulas.path_linear_touched_gradient(tokens, p, q, depth, *_visited(bits), order, itemsize=x.itemsize)
 
 
@@ -111,6 +107,15 @@ def _touched_gradient_fake(
     tokens, depth = bits.shape
     most = most_touched(tokens * (depth + 1), rows)
     return bits.new_empty(most, dtype=torch.int64), grad.new_empty(most, grad.shape[1], x.shape[1])
+
+
+def _sizes(
+    like: torch.Tensor, table: Sequence[int], bits: torch.Tensor, order: str, backend: str
+) -> tuple[int, int, int, int, str]:
+    """N, p, q, k and the order that runs, for a table (2^(k+1) - 1, q, p) of the dtype and device of ``like``."""
+    (tokens, depth), (_, q, p) = bits.shape, table
+    tiled = forms_in_tiles(backend, like)
+    return tokens, p, q, depth, resolve_order(order, tokens, p, q, depth, like.itemsize, tiled=tiled)
 
 
 def _visited(bits: torch.Tensor) -> tuple[int, int]:

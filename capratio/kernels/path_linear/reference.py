@@ -98,4 +98,4 @@ def _apply_nodes(inputs: torch.Tensor, matrices: torch.Tensor, groups: TokenGrou
 
 def _resolved(order: str, weight: torch.Tensor, bits: torch.Tensor) -> str:
     _, q, p = weight.shape
-    return resolve_order(order, len(bits), p, q, bits.shape[1], weight.itemsize)
+    return resolve_order(order, len(bits), p, q, bits.shape[1], weight.itemsize, tiled=False)

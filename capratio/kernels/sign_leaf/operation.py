@@ -22,7 +22,7 @@ def sign_leaf(x: torch.Tensor, chosen: torch.Tensor, backend: str = AUTO) -> tor
     return out
 
 
-def _cost(x: torch.Tensor, chosen: torch.Tensor, *, out_val: object) -> OperationCost:
+def _cost(x: torch.Tensor, chosen: torch.Tensor, *, backend: str) -> OperationCost:
     return op_formulas.sign_leaf(len(x) * chosen.shape[:-1].numel(), chosen.shape[-1], itemsize=x.itemsize)
 
 

@@ -63,13 +63,13 @@ def _check_nodes(weight: torch.Tensor, levels: int) -> None:
 
 
 def _descent_cost(
-    x: torch.Tensor, weight: torch.Tensor, offset: torch.Tensor, depth: int, *, out_val: object
+    x: torch.Tensor, weight: torch.Tensor, offset: torch.Tensor, depth: int, *, backend: str
 ) -> OperationCost:
     tokens, p = x.shape
     return op_formulas.tree_descent(tokens, p, depth, itemsize=x.itemsize)
 
 
-def _path_cost(x: torch.Tensor, weight: torch.Tensor, depth: int, *, out_val: object) -> OperationCost:
+def _path_cost(x: torch.Tensor, weight: torch.Tensor, depth: int, *, backend: str) -> OperationCost:
     tokens, p = x.shape
     return op_formulas.neuron_path(tokens, p, depth, itemsize=x.itemsize)
 

@@ -42,7 +42,7 @@ def _fake(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tenso
     return leaf, order, starts
 
 
-def _cost(values: torch.Tensor, *, out_val: object) -> OperationCost:
+def _cost(values: torch.Tensor, *, backend: str) -> OperationCost:
     tokens, depth = values.shape
     return op_formulas.tree_route(tokens, depth, itemsize=values.itemsize)
 

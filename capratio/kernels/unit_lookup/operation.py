@@ -70,27 +70,25 @@ def unit_lookup_touched_gradient(
     return indices, values
 
 
-def _cost(x: torch.Tensor, table: torch.Tensor, node: torch.Tensor, *, out_val: object) -> OperationCost:
+def _cost(x: torch.Tensor, table: torch.Tensor, node: torch.Tensor, *, backend: str) -> OperationCost:
     tokens, p, nodes = node.shape
     return op_formulas.unit_lookup(tokens, p, table.shape[1], nodes, itemsize=x.itemsize)
 
 
-def _input_gradient_cost(
-    grad: torch.Tensor, table: torch.Tensor, node: torch.Tensor, *, out_val: object
-) -> OperationCost:
+def _input_gradient_cost(grad: torch.Tensor, table: torch.Tensor, node: torch.Tensor, *, backend: str) -> OperationCost:
     tokens, p, nodes = node.shape
     return op_formulas.unit_lookup_input_gradient(tokens, p, table.shape[1], nodes, itemsize=grad.itemsize)
 
 
 def _weight_gradient_cost(
-    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, *, out_val: object
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, *, backend: str
 ) -> OperationCost:
     tokens, p, nodes = node.shape
     return op_formulas.unit_lookup_weight_gradient(tokens, p, grad.shape[1], nodes, rows=rows, itemsize=x.itemsize)
 
 
 def _touched_gradient_cost(
-    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, *, out_val: object
+    grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int, *, backend: str
 ) -> OperationCost:
     tokens, p, nodes = node.shape
     return op_formulas.unit_lookup_touched_gradient(tokens, p, grad.shape[1], nodes, rows=rows, itemsize=x.itemsize)
