@@ -1,9 +1,14 @@
-"""Aligned text tables for a terminal, a log or a pipe: no colour, no box, nothing to install."""
+"""Tables for a terminal, a log or a pipe, and in Markdown: no colour, no box, and names from outside stay text."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 from capratio.units import whole
+
+# What Markdown would read as markup; a name from outside stays text.
+_MARKUP = str.maketrans(
+    {mark: f"\\{mark}" for mark in "\\`*_[]|#!$~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " "}
+)
 
 
 def text_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, left: Iterable[str] = ()) -> str:
@@ -30,6 +35,26 @@ def text_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, left
     return "\n".join(lines)
 
 
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows under their headings as a table of Markdown; what a cell holds is text."""
+    lines = [_markdown_line(headings), "|" + " --- |" * len(headings), *(_markdown_line(row) for row in rows)]
+    return "\n".join(lines)
+
+
+def markdown_text(text: str) -> str:
+    """A text in which Markdown finds no markup, on one line."""
+    return _printable(text.translate(_MARKUP))
+
+
+def _markdown_line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(markdown_text(cell) for cell in cells) + " |"
+
+
+def _printable(text: str) -> str:
+    """Without control characters, which move a terminal's cursor."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
 def _cell(value: object) -> str:
     if value is None:
         return "-"
@@ -40,7 +65,7 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e3 else whole(round(value))
     # A newline inside a cell would break the table.
-    return " ".join(str(value).split())
+    return _printable(" ".join(str(value).split()))
 
 
 def _width(text: str) -> int:

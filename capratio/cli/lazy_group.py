@@ -1,6 +1,6 @@
 """A group of commands that imports a command's file only when that command is named."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 import click
@@ -10,9 +10,15 @@ class LazyGroup(click.Group):
     """Commands from a written table: name → (module, attribute)."""
 
     def __init__(
-        self, *, table: Mapping[str, tuple[str, str]], name: str, help: str, params: list[click.Parameter]
+        self,
+        *,
+        table: Mapping[str, tuple[str, str]],
+        name: str,
+        help: str,
+        params: Sequence[click.Parameter] = (),
+        short_help: str | None = None,
     ) -> None:
-        super().__init__(name=name, help=help, params=params)
+        super().__init__(name=name, help=help, params=list(params), short_help=short_help)
         self._table = dict(table)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

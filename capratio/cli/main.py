@@ -30,6 +30,7 @@ COMMANDS = {
     "verdict": ("capratio.cli.verdict", "verdict"),
     "report": ("capratio.cli.report", "report"),
     "export": ("capratio.cli.export", "export"),
+    "gate": ("capratio.cli.gate", "gate"),
     "doctor": ("capratio.cli.doctor", "doctor"),
 }
 
@@ -40,8 +41,8 @@ Example:
   capratio sweep quick --out runs/quick
   capratio verdict runs/quick
 
-Exit codes: 0 done, 1 a law is broken, 2 bad input, 3 undecided or unfinished under --strict, 5 nothing was measured,
-130 interrupted, 143 terminated.
+Exit codes: 0 done, 1 a law is broken or a case regressed, 2 bad input, 3 undecided or unfinished under --strict,
+4 void: the machine moved, 5 nothing was measured, 130 interrupted, 143 terminated.
 """
 
 capratio_group = LazyGroup(

@@ -1,8 +1,9 @@
 """The page's twin in Markdown: the verdicts and the main tables, readable in a terminal or a pull request."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from capratio.display import markdown_table, markdown_text
 from capratio.report.goal_table import HEADINGS as GOAL_HEADINGS
 from capratio.report.goal_table import WORDS as GOAL_WORDS
 from capratio.report.lead import headline_title, lead_sentence, unfinished
@@ -25,22 +26,20 @@ if TYPE_CHECKING:
     from capratio.records.store import Run
     from capratio.scaling.verdict import Verdict
 
-# What Markdown would read as markup in a cell; a name from outside stays text.
-_MARKUP = str.maketrans(
-    {mark: f"\\{mark}" for mark in "\\`*_[]|#!$~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " "}
-)
-
 
 def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFrame", command: str) -> str:
     """The report as Markdown: title, lead, verdicts, cases, failures, machine, method, command."""
     parts = [
-        f"# {_text(headline_title(run))}",
-        _text(lead_sentence(run, frame)),
-        *([f"**{_text(missing)}**"] if (missing := unfinished(run)) else []),
-        *(f"**{_text(title)}.** {_text(analysis)}".rstrip() for title, analysis in suite_table(run.machine)),
+        f"# {markdown_text(headline_title(run))}",
+        markdown_text(lead_sentence(run, frame)),
+        *([f"**{markdown_text(missing)}**"] if (missing := unfinished(run)) else []),
+        *(
+            f"**{markdown_text(title)}.** {markdown_text(analysis)}".rstrip()
+            for title, analysis in suite_table(run.machine)
+        ),
         "## Verdicts",
         verdict_headline(verdicts),
-        _table(
+        markdown_table(
             ("verdict", "law", "quantity", "estimate", "promised", "where", "in a sentence"),
             (
                 (
@@ -57,16 +56,21 @@ def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFram
             ),
         ),
         *(["### The laws in full"] if verdicts else []),
-        *(f"**{_text(law.title)}.** {_text(law.text)}" for law in law_table(verdicts)),
+        *(f"**{markdown_text(law.title)}.** {markdown_text(law.text)}" for law in law_table(verdicts)),
         *_side_by_side(run),
         "## Cases",
-        _table(tuple(column.heading for column in COLUMNS), (cells(row) for row in summary_rows(frame))),
+        markdown_table(tuple(column.heading for column in COLUMNS), (cells(row) for row in summary_rows(frame))),
     ]
     failed = failed_table(run.records)
     if failed:
         rows = ((row.case, row.status, str(row.replicates), row.reason) for row in failed)
-        parts += ["## Not measured", _table(("case", "ended", "processes", "reason"), rows)]
-    parts += ["## Machine", _table(("what", "value"), machine_table(run.machine)), "## Method and its bias", *METHOD]
+        parts += ["## Not measured", markdown_table(("case", "ended", "processes", "reason"), rows)]
+    parts += [
+        "## Machine",
+        markdown_table(("what", "value"), machine_table(run.machine)),
+        "## Method and its bias",
+        *METHOD,
+    ]
     parts += ["## Make it again", _code(command)]
     return "\n\n".join(parts) + "\n"
 
@@ -77,35 +81,22 @@ def _side_by_side(run: "Run") -> list[str]:
         return []
     return [
         "## Side by side",
-        *(f"**✗ {_text(sentence)}**" for sentence in section.missing),
+        *(f"**✗ {markdown_text(sentence)}**" for sentence in section.missing),
         GOAL_WORDS,
-        _table(GOAL_HEADINGS, (goal.cells for goal in section.goals)),
+        markdown_table(GOAL_HEADINGS, (goal.cells for goal in section.goals)),
         *(
-            f"**Missed: {_text(goal.cells[0])}.** In the published reports: {_text(goal.missed)}"
+            f"**Missed: {markdown_text(goal.cells[0])}.** In the published reports: {markdown_text(goal.missed)}"
             for goal in section.goals
             if goal.missed
         ),
-        *([_text(section.goals_elsewhere)] if section.goals_elsewhere else []),
+        *([markdown_text(section.goals_elsewhere)] if section.goals_elsewhere else []),
         WORDS,
-        _table(SUMMARY_HEADINGS, section.summary),
-        *([GRADIENT_WORDS, _table(GRADIENT_HEADINGS, section.gradients)] if section.gradients else []),
+        markdown_table(SUMMARY_HEADINGS, section.summary),
+        *([GRADIENT_WORDS, markdown_table(GRADIENT_HEADINGS, section.gradients)] if section.gradients else []),
         section.caption,
-        _table(section.headings, section.rows),
-        *([PAIR_WORDS, _table(PAIR_HEADINGS, section.pairs)] if section.pairs else []),
+        markdown_table(section.headings, section.rows),
+        *([PAIR_WORDS, markdown_table(PAIR_HEADINGS, section.pairs)] if section.pairs else []),
     ]
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [_line(headings), "|" + " --- |" * len(headings), *(_line(row) for row in rows)]
-    return "\n".join(lines)
-
-
-def _line(cells_: Sequence[str]) -> str:
-    return "| " + " | ".join(_text(cell) for cell in cells_) + " |"
-
-
-def _text(text: str) -> str:
-    return text.translate(_MARKUP)
 
 
 def _code(command: str) -> str:
