@@ -41,6 +41,12 @@ ROUTING = ("hyperplane_bits", "leaf_index", "sign_leaf", "tree_descent", "tree_r
 
 Implementation = Callable[..., Any]
 
+# What to do where an implementation cannot be loaded.
+_MENDS = {
+    CPU: "they are kept in the folder NUMBA_CACHE_DIR, if that is set, else in the user's cache: make it writable",
+    CUDA: "install triton, pip install 'capratio[cuda]'",
+    "fastfeedforward": "install it, pip install 'capratio[peers]'",
+}
 # What reading compiled kernels raises where the files that keep them are damaged.
 CACHE_ERRORS = (pickle.UnpicklingError, EOFError)
 
@@ -93,11 +99,11 @@ def implementation(
     chosen = resolve_backend(folder, backend, torch.device(device_type), dtype)
     try:
         module = import_module(f"capratio.kernels.{folder}.{chosen.replace('-', '_')}")
-    except (ImportError, RuntimeError, OSError) as error:
+    except (ImportError, RuntimeError, OSError, ValueError) as error:
         sentence = " ".join(str(error).split())
         raise InputError(
-            f"the {chosen} kernels of {folder} cannot be loaded ({sentence}); mend that (compiled CPU kernels are kept "
-            f"in the folder NUMBA_CACHE_DIR, if that is set, else in the user's cache), or name backend='{REFERENCE}'."
+            f"the {chosen} kernels of {folder} cannot be loaded ({sentence}); {_MENDS.get(chosen, 'mend that')}, or "
+            f"name backend='{REFERENCE}'."
         ) from error
     function: Implementation = getattr(module, operation)
     return function

@@ -28,14 +28,22 @@ config: Any = numba_config
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+# Without the OpenMP layer a parallel loop is a plain one.
+PARALLEL = missing_layer() is None
+
+
 def cache_folder() -> Path:
     """Where compiled kernels are kept: ``NUMBA_CACHE_DIR``, or a folder of these sources in the user's cache.
 
     numba compiles a function anew when its own file changes, and not when a function changes that it calls; so each
-    content of ``capratio.kernels`` has a folder of its own.
+    content of ``capratio.kernels`` has a folder of its own. Nor does it ask whether what it kept was compiled for
+    several threads, so that kernels for one have a folder inside.
     """
-    if config.CACHE_DIR:
-        return Path(config.CACHE_DIR)
+    kept = Path(config.CACHE_DIR) if config.CACHE_DIR else _folder_of_the_sources()
+    return kept if PARALLEL else kept / "one-thread"
+
+
+def _folder_of_the_sources() -> Path:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
@@ -71,10 +79,9 @@ def _compiler(**options: Any) -> Decorator:
 
 
 compile_kernel = _compiler()
-# Without the OpenMP layer a parallel loop is a plain one.
-compile_parallel = _compiler(parallel=missing_layer() is None)
-if config.THREADING_LAYER == "default":
-    # The first parallel call of the process settles it; whoever has chosen one keeps it.
+compile_parallel = _compiler(parallel=PARALLEL)
+if PARALLEL:
+    # The first parallel call of the process settles it.
     config.THREADING_LAYER = "omp"
 # Of functions that allocate nothing and are called for every row: without counting references to their arrays.
 compile_tile = _compiler(_nrt=False)
@@ -119,6 +126,8 @@ def _start_threads() -> int:
 
     It tells OpenMP that number, which torch then takes for its own.
     """
+    if not PARALLEL:
+        return 1
     threads = torch.get_num_threads()
     most: int = numba.get_num_threads()
     torch.set_num_threads(threads)
@@ -153,6 +162,8 @@ _THREADS = threading.local()
 
 def use_torch_threads() -> None:
     """Let this thread's next parallel kernel use as many threads as torch does, or all that numba has."""
+    if not PARALLEL:
+        return
     threads = torch.get_num_threads()
     # Telling numba the same number again takes 1 us.
     if getattr(_THREADS, "told", None) != threads:

@@ -4,12 +4,20 @@ import torch
 
 from capratio.errors import InputError
 
+# Nodes of a tree are counted from 0 to 2^(k+1) - 2, in 64 bits with a sign.
+MOST_BITS = 62
+
 # A tensor's name, the tensor, and a letter for each of its dimensions.
 Named = tuple[str, torch.Tensor, str]
 
 
 def check_shapes(
-    operation: str, numbers: tuple[Named, ...], index: Named, index_dtype: torch.dtype, *, one_dtype: bool = True
+    operation: str,
+    numbers: tuple[Named, ...],
+    index: Named | None = None,
+    index_dtype: torch.dtype = torch.int64,
+    *,
+    one_dtype: bool = True,
 ) -> None:
     """Do nothing where dimensions of one letter have one size, numbers are of one dtype, and the index is of its own.
 
@@ -18,13 +26,20 @@ def check_shapes(
 
     Raises InputError elsewhere, which names the tensor.
     """
+    given = numbers if index is None else (*numbers, index)
     sizes: dict[str, int] = {}
-    for name, tensor, letters in (*numbers, index):
+    device = numbers[0][1].device
+    for name, tensor, letters in given:
+        if tensor.device != device:
+            raise InputError(
+                f"{operation} was given {name} on {tensor.device} and {numbers[0][0]} on {device}; move them to one "
+                "device."
+            )
         if tensor.dim() != len(letters):
-            raise _mismatch(operation, name, tensor, letters, numbers, index)
+            raise _mismatch(operation, name, tensor, given)
         for letter, size in zip(letters, tensor.shape, strict=True):
             if sizes.setdefault(letter, size) != size:
-                raise _mismatch(operation, name, tensor, letters, numbers, index)
+                raise _mismatch(operation, name, tensor, given)
     dtype = numbers[0][1].dtype
     for name, tensor, _ in numbers:
         if (one_dtype and tensor.dtype != dtype) or not tensor.is_floating_point():
@@ -32,15 +47,35 @@ def check_shapes(
                 f"{operation} was given {name} of {tensor.dtype} and {numbers[0][0]} of {dtype}; give one "
                 "floating-point dtype for all."
             )
-    if index[1].dtype != index_dtype:
-        raise InputError(f"{operation} was given {index[0]} of {index[1].dtype}; give {index_dtype}.")
+    if index is not None:
+        check_dtype(operation, index[0], index[1], index_dtype)
 
 
-def _mismatch(
-    operation: str, name: str, tensor: torch.Tensor, letters: str, numbers: tuple[Named, ...], index: Named
-) -> InputError:
-    wanted = ", ".join(f"{one} ({', '.join(marks)})" for one, _, marks in (*numbers, index))
+def check_dtype(operation: str, name: str, tensor: torch.Tensor, dtype: torch.dtype) -> None:
+    """Raise InputError where an index or bits are of another dtype."""
+    if tensor.dtype != dtype:
+        raise InputError(f"{operation} was given {name} of {tensor.dtype}; give {dtype}.")
+
+
+def check_bits(operation: str, depth: int) -> None:
+    """Raise InputError for more bits than make a leaf of 64 bits, with room for the nodes above it."""
+    if depth > MOST_BITS:
+        raise InputError(f"{operation} was given {depth} bits a token; give at most {MOST_BITS}.")
+
+
+def check_nodes(operation: str, name: str, rows: int, levels: int) -> None:
+    """Raise InputError where a table has not one row for each node of a tree of so many levels."""
+    if rows != 2**levels - 1:
+        raise InputError(
+            f"{operation} was given {name} of {rows} rows for a path through {levels} levels; give {2**levels - 1}, "
+            "one for each node of the tree."
+        )
+
+
+def _mismatch(operation: str, name: str, tensor: torch.Tensor, given: tuple[Named, ...]) -> InputError:
+    shapes = ", ".join(f"{one} {tuple(other.shape)}" for one, other, _ in given)
+    wanted = ", ".join(f"{one} ({', '.join(marks)})" for one, _, marks in given)
     return InputError(
-        f"{operation} was given {name} of shape {tuple(tensor.shape)}, which does not fit the others; give {wanted}, "
-        "where one letter is one size."
+        f"{operation} was given {name} of shape {tuple(tensor.shape)}, which does not fit the others ({shapes}); give "
+        f"{wanted}, where one letter is one size."
     )

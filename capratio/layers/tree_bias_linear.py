@@ -3,6 +3,7 @@
 import torch
 from torch.nn.functional import linear
 
+from capratio.kernels.backends import REFERENCE
 from capratio.kernels.path_bias import add_path_bias, path_bias
 from capratio.layers.collapsed_tree_bias_linear import CollapsedTreeBiasLinear
 from capratio.layers.collapsing import leaf_sums
@@ -59,7 +60,7 @@ class TreeBiasLinear(GatedLayer):
         out = linear(x, self.weight, self.bias)
         rows = out.reshape(-1, self.out_features)
         leaf = torch.zeros(rows.shape[0], dtype=torch.int64, device=x.device)
-        return as_autocast(path_bias(rows, self.table, leaf, 0).view(out.shape))
+        return as_autocast(path_bias(rows, self.table, leaf, 0, REFERENCE).view(out.shape))
 
     def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
         base, leaf = linear(x, self.weight, self.bias), self.gate.leaf(read, self.backend)

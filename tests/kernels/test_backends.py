@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from capratio.errors import InputError
-from capratio.kernels import backends
+from capratio.kernels import backends, compiling
 from capratio.kernels.backends import BACKENDS, NAMES, REFERENCE, implementation, resolve_backend
-from capratio.kernels.compiling import cache_folder
 from capratio.kernels.crossovers import AUTO_CHOICES
 from capratio.kernels.leaf_linear import leaf_linear
 
@@ -100,9 +99,58 @@ def test_a_broken_cache_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_cache_folder_belongs_to_the_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source = tmp_path / "sources" / "compiling.py"
+    source.parent.mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiling.config, "CACHE_DIR", "")
+    monkeypatch.setattr(compiling, "__file__", str(source))
 
-    assert cache_folder().parent == tmp_path / "capratio" / "kernels"
+    folders = []
+    for text in ("a = 1", "a = 2", "a = 1"):
+        source.write_text(text)
+        folders.append(compiling.cache_folder())
+
+    assert all(folder.is_relative_to(tmp_path / "capratio" / "kernels") for folder in folders)
+    assert folders[0] == folders[2] != folders[1]
+
+
+# A layer that is not there, and one that the user chose: sums of 600 rows in what would be a parallel loop.
+WITHOUT_OPENMP = """
+import os, sys
+if "NUMBA_THREADING_LAYER" not in os.environ:
+    sys.modules["numba.np.ufunc.omppool"] = None
+import torch
+torch.set_num_threads(2)
+from capratio.kernels.leaf_linear import leaf_linear
+from capratio.kernels import compiling
+from capratio.threading_layer import missing_layer
+out = leaf_linear(torch.ones(2, 4), torch.ones(1, 600, 4), torch.zeros(2, dtype=torch.int64), "cpu")
+print(out.sum().item(), compiling.PARALLEL, compiling.cache_folder().name, torch.get_num_threads())
+print(missing_layer())
+"""
+
+
+@pytest.mark.parametrize(
+    "environment, reason",
+    [({}, "omppool"), ({"NUMBA_THREADING_LAYER": "workqueue"}, "NUMBA_THREADING_LAYER=workqueue names another layer")],
+)
+def test_without_openmp_kernels_run_on_one_thread_and_the_reason_is_known(
+    environment: dict[str, str], reason: str, tmp_path: Path
+) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_OPENMP],
+        env=os.environ
+        | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(backends.__file__).parents[2])}
+        | environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=True,
+    )
+
+    answer, told = run.stdout.splitlines()
+    assert "4800.0 False one-thread 2" == answer
+    assert reason in told
 
 
 def test_a_layer_says_its_backend() -> None:

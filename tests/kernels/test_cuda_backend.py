@@ -47,6 +47,6 @@ def test_a_missing_triton_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "triton", None)
 
     with pytest.raises(
-        InputError, match=r"^the cuda kernels of leaf_linear cannot be loaded \(.*triton.*\); mend that"
+        InputError, match=r"^the cuda kernels of leaf_linear cannot be loaded \(.*triton.*\); install triton"
     ):
         backends.implementation.__wrapped__("leaf_linear", "leaf_linear", "cuda", "cuda")

@@ -131,10 +131,10 @@ def test_a_leaf_has_no_gradient() -> None:
 
 @pytest.mark.parametrize("nodes", [3, 8])
 def test_another_number_of_nodes_is_refused(nodes: int) -> None:
-    with pytest.raises(InputError, match=f"{nodes} nodes were given for a way through 3 levels; give 7"):
+    with pytest.raises(InputError, match=f"weight of {nodes} rows for a path through 3 levels; give 7"):
         tree_descent(drawn(2, 5), drawn(nodes, 5), drawn(nodes), 3)
 
-    with pytest.raises(InputError, match=f"{nodes} nodes were given for a way through 3 levels; give 7"):
+    with pytest.raises(InputError, match=f"weight of {nodes} rows for a path through 3 levels; give 7"):
         neuron_path(drawn(2, 5), drawn(nodes, 5), 2)
 
 

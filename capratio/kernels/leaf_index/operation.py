@@ -6,6 +6,7 @@ from capratio.cost import op_formulas
 from capratio.cost.operation import OperationCost
 from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import define
+from capratio.kernels.shape_check import check_bits, check_dtype
 
 
 def leaf_index(bits: torch.Tensor, backend: str = AUTO) -> torch.Tensor:
@@ -15,8 +16,11 @@ def leaf_index(bits: torch.Tensor, backend: str = AUTO) -> torch.Tensor:
 
     Returns int64 (...).
 
-    Raises InputError for a backend that is not known or cannot run where the bits lie.
+    Raises InputError for bits of another dtype or more than 62, or a backend that is not known or cannot run where the
+    bits lie.
     """
+    check_dtype("leaf_index", "bits", bits, torch.bool)
+    check_bits("leaf_index", bits.shape[-1])
     out: torch.Tensor = _LEAF_INDEX(bits, backend)
     return out
 

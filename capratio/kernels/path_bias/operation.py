@@ -7,9 +7,10 @@ import torch
 from capratio.cost import op_formulas
 from capratio.cost.operation import OperationCost
 from capratio.cost.spec import DENSE_GRADIENT
+from capratio.errors import InputError
 from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import Context, define, differentiate
-from capratio.kernels.shape_check import check_shapes
+from capratio.kernels.shape_check import check_nodes, check_shapes
 from capratio.kernels.touched_gradient import wants_touched, with_touched_gradient
 from capratio.kernels.touched_rows import most_touched
 
@@ -28,16 +29,17 @@ def path_bias(
     backend: one of ``capratio.kernels.backends.NAMES``. weight_gradient: ``dense``, or ``touched``: of the visited
     nodes, sparse and coalesced.
 
-    Returns (N, q). Differentiable in base and table.
+    Returns (N, q), in base's dtype. Differentiable in base and table.
 
-    Raises InputError for shapes that do not fit one another, a backend that is not known or cannot run where base lies,
-    an unknown weight_gradient, or a ``touched`` one that is compiled or differentiated twice.
+    Raises InputError for shapes that do not fit one another or the depth, a backend that is not known or cannot run
+    where base lies, an unknown weight_gradient, or a ``touched`` one that is compiled or differentiated twice.
 
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading of its O(k q) as a bias.
     """
     check_shapes(
         "path_bias", (("base", base, "Nq"), ("table", table, "Rq")), ("leaf", leaf, "N"), torch.int64, one_dtype=False
     )
+    check_nodes("path_bias", "table", len(table), depth + 1)
     touched = wants_touched(weight_gradient, table)
     out: torch.Tensor = _PATH_BIAS(base, table.detach() if touched else table, leaf, depth, backend)
     return with_touched_gradient(out, table, _TOUCHED_GRADIENT, (leaf,), (depth, backend)) if touched else out
@@ -46,7 +48,14 @@ def path_bias(
 def add_path_bias(
     base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int, backend: str = AUTO
 ) -> torch.Tensor:
-    """As ``path_bias``, in place of the base, which is returned; it has no gradient, and is for inference."""
+    """As ``path_bias``, in place of the base, which is returned; for inference.
+
+    Raises InputError where autograd would record it, or as ``path_bias``.
+    """
+    if torch.is_grad_enabled() and (base.requires_grad or table.requires_grad):
+        raise InputError(
+            "add_path_bias has no gradient; call it under torch.inference_mode() or torch.no_grad(), or take path_bias."
+        )
     check_shapes(
         "add_path_bias",
         (("base", base, "Nq"), ("table", table, "Rq")),
@@ -54,6 +63,7 @@ def add_path_bias(
         torch.int64,
         one_dtype=False,
     )
+    check_nodes("add_path_bias", "table", len(table), depth + 1)
     _ADD_PATH_BIAS(base, table, leaf, depth, backend)
     return base
 

@@ -10,7 +10,7 @@ from capratio.kernels.touched_rows import touched_rows
 
 def path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:
     """base_n + sum over l = 0..k of table[node_l]: (N, q), (2^(k+1) - 1, q), (N,) -> (N, q)."""
-    return base + _path_sums(table, leaf, depth)
+    return (base + _path_sums(table, leaf, depth)).to(base.dtype)
 
 
 def add_path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int) -> None:

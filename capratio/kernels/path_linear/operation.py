@@ -12,7 +12,7 @@ from capratio.kernels.definition import define
 from capratio.kernels.leaf_index.reference import leaf_index
 from capratio.kernels.path_linear.ordering import forms_in_tiles, resolve_order
 from capratio.kernels.product import Product, differentiate_product
-from capratio.kernels.shape_check import check_shapes
+from capratio.kernels.shape_check import check_nodes, check_shapes
 from capratio.kernels.touched_rows import most_touched
 
 
@@ -20,7 +20,7 @@ def path_linear(
     x: torch.Tensor,
     weight: torch.Tensor,
     bits: torch.Tensor,
-    order: str,
+    order: str = AUTO,
     backend: str = AUTO,
     weight_gradient: str = DENSE_GRADIENT,
 ) -> torch.Tensor:
@@ -28,8 +28,8 @@ def path_linear(
 
     Args: x: (N, p). weight: (2^(k+1) - 1, q, p), level order. bits: (N, k) bool. order: ``leaves`` forms each visited
     leaf's matrix anew, ``prefixes`` forms shared prefixes once, ``nodes`` applies every node and adds outputs, ``auto``
-    takes the one of least roofline time for N. backend: one of ``capratio.kernels.backends.NAMES``. weight_gradient:
-    ``dense``, or ``touched``: of the visited nodes, sparse and coalesced.
+    takes the one of least roofline time for N on that backend. backend: one of ``capratio.kernels.backends.NAMES``.
+    weight_gradient: ``dense``, or ``touched``: of the visited nodes, sparse and coalesced.
 
     Returns (N, q). Differentiable in x and weight.
 
@@ -39,31 +39,34 @@ def path_linear(
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading.
     """
     check_shapes("path_linear", (("x", x, "Np"), ("weight", weight, "Rqp")), ("bits", bits, "Nk"), torch.bool)
+    check_nodes("path_linear", "weight", len(weight), bits.shape[1] + 1)
     return _PRODUCT.apply(x, weight, bits, order, backend, table=weight, weight_gradient=weight_gradient)
 
 
 def path_linear_input_gradient(
-    grad: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str, backend: str = AUTO
+    grad: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str = AUTO, backend: str = AUTO
 ) -> torch.Tensor:
     """The gradient of path_linear to x, the path's matrices formed or applied again: -> (N, p)."""
     numbers = (("grad", grad, "Nq"), ("weight", weight, "Rqp"))
     check_shapes("path_linear_input_gradient", numbers, ("bits", bits, "Nk"), torch.bool)
+    check_nodes("path_linear_input_gradient", "weight", len(weight), bits.shape[1] + 1)
     out: torch.Tensor = _PRODUCT.input_gradient(grad, weight, bits, order, backend)
     return out
 
 
 def path_linear_weight_gradient(
-    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str, backend: str = AUTO
+    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str = AUTO, backend: str = AUTO
 ) -> torch.Tensor:
     """The gradient of path_linear to weight, dW[node_l] += dy_n x_n^T: -> (rows, q, p), dense; rows is 2^(k+1) - 1."""
     numbers = (("grad", grad, "Nq"), ("x", x, "Np"))
     check_shapes("path_linear_weight_gradient", numbers, ("bits", bits, "Nk"), torch.bool)
+    check_nodes("path_linear_weight_gradient", "a gradient", rows, bits.shape[1] + 1)
     out: torch.Tensor = _PRODUCT.weight_gradient(grad, x, bits, rows, order, backend)
     return out
 
 
 def path_linear_touched_gradient(
-    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str, backend: str = AUTO
+    grad: torch.Tensor, x: torch.Tensor, bits: torch.Tensor, rows: int, order: str = AUTO, backend: str = AUTO
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The nodes that path_linear visits, ascending, and their gradients: -> (M,), (M, q, p), M = min(N (k + 1), rows).
 
@@ -71,6 +74,7 @@ def path_linear_touched_gradient(
     """
     numbers = (("grad", grad, "Nq"), ("x", x, "Np"))
     check_shapes("path_linear_touched_gradient", numbers, ("bits", bits, "Nk"), torch.bool)
+    check_nodes("path_linear_touched_gradient", "a gradient", rows, bits.shape[1] + 1)
     indices, values = _PRODUCT.touched_gradient(grad, x, bits, rows, order, backend)
     return indices, values
 

@@ -6,6 +6,7 @@ from capratio.cost import op_formulas
 from capratio.cost.operation import OperationCost
 from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import define
+from capratio.kernels.shape_check import check_bits, check_dtype, check_shapes
 
 
 def sign_leaf(x: torch.Tensor, chosen: torch.Tensor, backend: str = AUTO) -> torch.Tensor:
@@ -16,8 +17,12 @@ def sign_leaf(x: torch.Tensor, chosen: torch.Tensor, backend: str = AUTO) -> tor
 
     Returns int64 (N, ...), without a gradient.
 
-    Raises InputError for a backend that is not known or cannot run where x lies.
+    Raises InputError for another shape or dtype, more than 62 bits, a feature that x has not (by the kernels of the
+    CPU), or a backend that is not known or cannot run where x lies.
     """
+    check_shapes("sign_leaf", (("x", x, "Nh"),))
+    check_dtype("sign_leaf", "chosen", chosen, torch.int64)
+    check_bits("sign_leaf", chosen.shape[-1])
     out: torch.Tensor = _SIGN_LEAF(x.detach(), chosen, backend)
     return out
 

@@ -6,9 +6,9 @@ import torch
 
 from capratio.cost import op_formulas
 from capratio.cost.operation import OperationCost
-from capratio.errors import InputError
 from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import Context, define, differentiate
+from capratio.kernels.shape_check import check_nodes, check_shapes
 from capratio.kernels.unit_lookup import unit_lookup, unit_lookup_weight_gradient
 
 
@@ -22,12 +22,15 @@ def tree_descent(
 
     Returns int64 (N,) in 0..2^k - 1, without a gradient: a decision is a constant.
 
-    Raises InputError for another number of hyperplanes, or a backend that is not known or cannot run where x lies.
+    Raises InputError for shapes that do not fit one another, another number of hyperplanes, or a backend that is not
+    known or cannot run where x lies.
 
     Source: Belcak & Wattenhofer 2023, arXiv 2308.14711, read in the authors' code. A score of exactly zero goes left,
     as in their training; their evaluation takes it right.
     """
-    _check_nodes(weight, depth)
+    numbers = (("x", x, "Np"), ("weight", weight, "Rp"), ("offset", offset, "R"))
+    check_shapes("tree_descent", numbers, one_dtype=False)
+    check_nodes("tree_descent", "weight", len(weight), depth)
     out: torch.Tensor = _TREE_DESCENT(x.detach(), weight.detach(), offset.detach(), depth, backend)
     return out
 
@@ -49,17 +52,10 @@ def neuron_path(
 
     Source: Belcak & Wattenhofer 2023, arXiv 2311.10770, read in the authors' code; a value of zero as in tree_descent.
     """
-    _check_nodes(weight, depth + 1)
+    check_shapes("neuron_path", (("x", x, "Np"), ("weight", weight, "Rp")))
+    check_nodes("neuron_path", "weight", len(weight), depth + 1)
     node, value = _NEURON_PATH(x, weight, depth, backend)
     return node, value
-
-
-def _check_nodes(weight: torch.Tensor, levels: int) -> None:
-    if weight.shape[0] != 2**levels - 1:
-        raise InputError(
-            f"{weight.shape[0]} nodes were given for a way through {levels} levels; give {2**levels - 1}, one for each "
-            "node of the tree."
-        )
 
 
 def _descent_cost(

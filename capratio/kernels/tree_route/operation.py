@@ -6,8 +6,10 @@ import torch
 
 from capratio.cost import op_formulas
 from capratio.cost.operation import OperationCost
+from capratio.errors import InputError
 from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import define
+from capratio.kernels.shape_check import check_bits
 
 
 class Route(NamedTuple):
@@ -29,8 +31,15 @@ def tree_route(values: torch.Tensor, backend: str = AUTO) -> Route:
 
     Args: values: (N, k), floating point, or bool bits. backend: one of ``capratio.kernels.backends.NAMES``.
 
-    Raises InputError for a backend that is not known or cannot run where the values lie.
+    Raises InputError for another shape or dtype, more than 62 bits, or a backend that is not known or cannot run where
+    the values lie.
     """
+    if values.dim() != 2 or not (values.is_floating_point() or values.dtype == torch.bool):
+        raise InputError(
+            f"tree_route was given values of shape {tuple(values.shape)} and {values.dtype}; give (N, k), floating "
+            "point or bool."
+        )
+    check_bits("tree_route", values.shape[1])
     return Route(*_TREE_ROUTE(values.detach(), backend))
 
 
