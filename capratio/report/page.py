@@ -25,6 +25,7 @@ from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.markdown import markdown_page
 from capratio.report.method import METHOD
 from capratio.report.palette import TONES
+from capratio.report.side_by_side_summary import missing_peers
 from capratio.report.side_by_side_tables import (
     GRADIENT_HEADINGS,
     GRADIENT_WORDS,
@@ -54,11 +55,12 @@ _EXACT_WORDS = "Closed forms, matched point by point, to the integer; the clock 
 
 @dataclass(frozen=True, slots=True)
 class ReportFiles:
-    """What ``write_report`` wrote."""
+    """What ``write_report`` wrote, and a sentence for each peer that the run should have and has not."""
 
     index_html: Path
     markdown: Path
     records_gz: Path
+    missing_peers: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,9 @@ def _write(run: "Run", verdicts: "tuple[Verdict, ...]", out_dir: Path, command: 
             f"the page would take {size} bytes for {len(evidence.frame)} cases; at most {LARGEST_PAGE_BYTES} are "
             "written: report fewer cases, one run a case file."
         )
-    files = ReportFiles(out_dir / "index.html", out_dir / "index.md", out_dir / "records.jsonl.gz")
+    files = ReportFiles(
+        out_dir / "index.html", out_dir / "index.md", out_dir / "records.jsonl.gz", missing_peers(run.records)
+    )
     files.index_html.write_text(page, encoding="utf-8")
     files.markdown.write_text(markdown_page(run, verdicts, evidence.frame, command), encoding="utf-8")
     if "capacity" in kept:

@@ -67,7 +67,8 @@ PAIR_WORDS = (
 )
 WORDS = (
     "One process measures our kernels and their peers on the same weights and tokens, in random order, each answer "
-    "held against float64 before its time is taken. Ratios are taken inside a process, with 95 % intervals over "
+    "held against float64 before its time is taken. Ratios are taken inside a process (against nn.Linear and between "
+    "two modes of a gradient inside a replicate, whose processes lie close in time), with 95 % intervals over "
     f"processes. A limit under {quantity(SMALL_LIMIT_S, 's')} is shorter than the calls around a product, so that "
     "there the excess over it is told and not the ratio."
 )

@@ -23,12 +23,27 @@ def test_report_names_the_command_that_makes_the_page_again(
     options: list[str], out: Path, command: str, stand_in: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given: list[object] = []
-    stand_in("capratio.report.page", write_report=lambda *arguments: given.append(arguments))
+
+    def write_report(*arguments: object) -> SimpleNamespace:
+        given.append(arguments)
+        return SimpleNamespace(index_html=out / "index.html", missing_peers=[])
+
+    stand_in("capratio.report.page", write_report=write_report)
 
     assert 0 == run(["report", "a run", *options])
 
     assert [(Path("a run"), out, command)] == given
     assert f"{out}/index.html\n" == capsys.readouterr().out
+
+
+def test_a_page_without_a_listed_peer_is_written_and_a_failure(
+    stand_in: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = SimpleNamespace(index_html=Path("page/index.html"), missing_peers=["grouped-mm has no time in this run"])
+    stand_in("capratio.report.page", write_report=lambda *arguments: files)
+
+    assert 5 == run(["report", "a run", "--out", "page"])
+    assert ("page/index.html\n", "grouped-mm has no time in this run\n") == capsys.readouterr()
 
 
 def test_export_writes_each_format_that_is_asked_for(stand_in: Stand, capsys: pytest.CaptureFixture[str]) -> None:
