@@ -1,0 +1,69 @@
+"""The pytest-benchmark suite runs cases of a case file and says what they count, as a hand counts it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CASES = """
+name = "tiny"
+replicates = 1
+[sampling]
+min_samples = 2
+max_samples = 5
+[defaults]
+in_features = 4
+out_features = 3
+input = "gaussian"
+[[cases]]
+group = "dense"
+layer = "dense"
+tokens = 2
+cache = ["warm", "cold"]
+[[cases]]
+group = "collapsed"
+layer = "tree-shared"
+form = "collapsed"
+depth = 2
+tokens = 2
+pass = ["forward", "train"]
+"""
+
+
+@pytest.fixture(scope="module")
+def benchmarks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+    """What the suite wrote of three tiny cases, by layer and pass."""
+    folder = tmp_path_factory.mktemp("suite")
+    (folder / "tiny.toml").write_text(CASES)
+    command = [sys.executable, "-m", "pytest", "benchmarks/pytest_suite", "--benchmark-only", "-p", "no:cacheprovider"]
+    options = [f"--case-file={folder / 'tiny.toml'}", f"--benchmark-json={folder / 'out.json'}"]
+    run = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return {each["group"]: each for each in json.loads((folder / "out.json").read_text())["benchmarks"]}
+
+
+def test_each_warm_case_is_timed_in_the_group_of_its_layer(benchmarks: dict[str, dict[str, object]]) -> None:
+    groups = {"dense, path: forward", "tree-shared, collapsed: forward", "tree-shared, collapsed: train"}
+
+    assert groups == benchmarks.keys()
+    assert all(each["stats"]["rounds"] == 5 for each in benchmarks.values())  # type: ignore[index]
+
+
+def test_what_is_counted_stands_beside_the_times(benchmarks: dict[str, dict[str, object]]) -> None:
+    dense, train = (
+        benchmarks[group]["extra_info"] for group in ("dense, path: forward", "tree-shared, collapsed: train")
+    )
+
+    assert isinstance(dense, dict)
+    assert isinstance(train, dict)
+    # Two tokens of 4 · 3 multiplies and adds, and 3 biases each; 12 weights and 3 biases.
+    assert (2 * 2 * 12 + 2 * 3, 2 * 2 * 12, 15, 15) == tuple(
+        dense[name] for name in ("flop", "product_flop", "parameters", "touched_parameters")
+    )
+    # Three products a step; four leaves.
+    assert (3 * 2 * 2 * 12, 4 * 12 + 3) == (train["product_flop"], train["parameters"])
+    assert 0 < dense["efficiency"] < 1.5
+    assert dense["limit_s"] > 0
