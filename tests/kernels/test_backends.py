@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from capratio.errors import InputError
-from capratio.kernels import backends, compiling
+from capratio.kernels import backends
 from capratio.kernels.backends import BACKENDS, NAMES, REFERENCE, implementation, resolve_backend
+from capratio.kernels.cpu import compiling
 from capratio.kernels.crossovers import AUTO_CHOICES
 from capratio.kernels.leaf_linear import leaf_linear
 
@@ -99,8 +100,8 @@ def test_a_broken_cache_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_cache_folder_belongs_to_the_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    source = tmp_path / "sources" / "compiling.py"
-    source.parent.mkdir()
+    source = tmp_path / "kernels" / "cpu" / "compiling.py"
+    source.parent.mkdir(parents=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(compiling.config, "CACHE_DIR", "")
     monkeypatch.setattr(compiling, "__file__", str(source))
@@ -122,7 +123,7 @@ if "NUMBA_THREADING_LAYER" not in os.environ:
 import torch
 torch.set_num_threads(2)
 from capratio.kernels.leaf_linear import leaf_linear
-from capratio.kernels import compiling
+from capratio.kernels.cpu import compiling
 from capratio.threading_layer import missing_layer
 out = leaf_linear(torch.ones(2, 4), torch.ones(1, 600, 4), torch.zeros(2, dtype=torch.int64), "cpu")
 print(out.sum().item(), compiling.PARALLEL, compiling.cache_folder().name, torch.get_num_threads())

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from capratio.cost.spec import ORDERS
 from capratio.errors import InputError
-from capratio.kernels import node_groups
 from capratio.kernels.backends import implementation
+from capratio.kernels.cpu import node_groups
+from capratio.kernels.cpu.sorting import sort_by_key
 from capratio.kernels.crossovers import CPU_CROSSOVERS
 from capratio.kernels.leaf_linear import cpu as leaf_cpu
 from capratio.kernels.leaf_linear import outer
 from capratio.kernels.path_bias import add_path_bias, path_bias
 from capratio.kernels.path_bias import cpu as bias_cpu
 from capratio.kernels.path_linear import cpu as path_cpu
-from capratio.kernels.sorting import sort_by_key
 from capratio.kernels.unit_lookup import cpu as unit_cpu
 
 FOLDERS = {

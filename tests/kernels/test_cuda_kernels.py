@@ -13,8 +13,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capratio.kernels import backends, cuda_blocks, token_tiles
-from capratio.kernels.cuda_blocks import CudaBlocks, OuterBlocks, ProductBlocks, RowBlocks
+from capratio.kernels import backends
+from capratio.kernels.cuda import cuda_blocks, token_tiles
+from capratio.kernels.cuda.cuda_blocks import CudaBlocks, OuterBlocks, ProductBlocks, RowBlocks
 from capratio.kernels.leaf_index import leaf_index
 from capratio.kernels.leaf_linear import (
     leaf_linear,
@@ -297,7 +298,7 @@ def test_gradients_of_half_precision_do_not_lose_terms_in_long_sums() -> None:
 
 @pytest.mark.parametrize("tokens", [1, 12, 40])
 def test_a_wrong_node_is_seen(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from capratio.kernels.grouped_triton import multiply
+    from capratio.kernels.cuda.grouped_triton import multiply
 
     # A planted error: each token goes to the leaf beside its own.
     wrong = "capratio.kernels.leaf_linear.cuda.multiply"
@@ -308,7 +309,7 @@ def test_a_wrong_node_is_seen(tokens: int, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("name", ["path_linear[nodes]", "path_linear[leaves]", "path_linear_weight_gradient[leaves]"])
 def test_a_wrong_node_of_a_path_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from capratio.kernels import leaf_triton
+    from capratio.kernels.cuda import leaf_triton
     from capratio.kernels.path_linear import cuda
 
     monkeypatch.setattr(cuda, "leaves", lambda bits: leaf_triton.leaves(bits) ^ 1)
@@ -359,13 +360,13 @@ def test_a_layer_runs_its_operations_by_the_name_of_their_backend() -> None:
 
 
 def test_a_tile_that_begins_a_token_late_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    from capratio.kernels.tiles_triton import tile_tokens
+    from capratio.kernels.cuda.tiles_triton import tile_tokens
 
     def late(*given: Any) -> Any:
         tiles = tile_tokens(*given)
         return tiles._replace(begins=tiles.begins + 1)
 
-    monkeypatch.setattr("capratio.kernels.grouped_triton.tile_tokens", late)
+    monkeypatch.setattr("capratio.kernels.cuda.grouped_triton.tile_tokens", late)
 
     assert not close(*cases(40, 2, 9, 7, torch.float32)["leaf_linear"])
 

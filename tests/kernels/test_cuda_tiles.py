@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from capratio.kernels import backends, cuda_blocks
-from capratio.kernels.cuda_blocks import CUDA_BLOCKS, ProductBlocks, pick, pick_product
-from capratio.kernels.tiles_triton import tile_tokens
-from capratio.kernels.token_tiles import sort_tokens
+from capratio.kernels import backends
+from capratio.kernels.cuda import cuda_blocks
+from capratio.kernels.cuda.cuda_blocks import CUDA_BLOCKS, ProductBlocks, pick, pick_product
+from capratio.kernels.cuda.tiles_triton import tile_tokens
+from capratio.kernels.cuda.token_tiles import sort_tokens
 
 INTERPRETED = backends.interprets_triton()
 DEVICE = "cpu" if INTERPRETED else "cuda"
@@ -56,7 +57,7 @@ def test_slots_hold_each_tile_of_a_group_once(
 @pytest.mark.parametrize("key", [-1, 7, 10**6])
 def test_a_key_beyond_the_groups_writes_nothing_beyond_the_slots(key: int, monkeypatch: pytest.MonkeyPatch) -> None:
     memory = torch.full((64,), 99, device=DEVICE)
-    monkeypatch.setattr("capratio.kernels.tiles_triton._slots", lambda *_: memory[20:40])
+    monkeypatch.setattr("capratio.kernels.cuda.tiles_triton._slots", lambda *_: memory[20:40])
 
     tile_tokens(torch.full((9,), key, device=DEVICE), 4, 3)
 

@@ -5,8 +5,8 @@ import mmap
 import pytest
 import torch
 
-from capratio.kernels import huge_pages
-from capratio.kernels.huge_pages import LEAST_BYTES, new_table
+from capratio.kernels.cpu import huge_pages
+from capratio.kernels.cpu.huge_pages import LEAST_BYTES, new_table
 
 
 @pytest.mark.parametrize("rows", [0, 3, LEAST_BYTES // 8])

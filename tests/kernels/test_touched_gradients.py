@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capratio.cost.spec import ORDERS
-from capratio.kernels import node_groups
+from capratio.kernels.cpu import node_groups
 from capratio.kernels.leaf_linear import leaf_linear_touched_gradient, leaf_linear_weight_gradient
 from capratio.kernels.leaf_linear import reference as leaf_reference
 from capratio.kernels.path_bias import path_bias_table_gradient, path_bias_touched_gradient

@@ -17,7 +17,7 @@ for name in list(features):
 binding.get_host_cpu_features = lambda: features
 
 import torch
-from capratio.kernels import dot_products, panel_product, weighted_rows
+from capratio.kernels.cpu import dot_products, panel_product, weighted_rows
 from capratio.kernels.backends import implementation
 
 generator = torch.Generator().manual_seed(5)

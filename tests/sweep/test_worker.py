@@ -13,7 +13,7 @@ from capratio.cost.flop import Flop
 from capratio.cost.spec import PASSES
 from capratio.inputs.table import make_input
 from capratio.kernels import routing
-from capratio.kernels.compiling import COMPILE_NOTE
+from capratio.kernels.cpu.compiling import COMPILE_NOTE
 from capratio.kernels.leaf_linear import reference as leaf_reference
 from capratio.layers.gated_layer import GatedLayer
 from capratio.layers.table import Layer

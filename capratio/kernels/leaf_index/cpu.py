@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from capratio.kernels.compiling import array, compile_kernel
+from capratio.kernels.cpu.compiling import array, compile_kernel
 
 
 def leaf_index(bits: torch.Tensor) -> torch.Tensor:

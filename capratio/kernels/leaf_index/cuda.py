@@ -2,7 +2,7 @@
 
 import torch
 
-from capratio.kernels.leaf_triton import leaves
+from capratio.kernels.cuda.leaf_triton import leaves
 
 
 def leaf_index(bits: torch.Tensor) -> torch.Tensor:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import torch
 
-from capratio.kernels.compiling import array, use_torch_threads
+from capratio.kernels.cpu.compiling import array, use_torch_threads
+from capratio.kernels.cpu.index_check import outside
+from capratio.kernels.cpu.node_groups import NodeGroups, group_tokens
 from capratio.kernels.crossovers import CPU_CROSSOVERS
-from capratio.kernels.index_check import outside
 from capratio.kernels.leaf_linear.few_tokens import (
     multiply,
     multiply_tokens,
@@ -15,7 +16,6 @@ from capratio.kernels.leaf_linear.few_tokens import (
     put_rows,
 )
 from capratio.kernels.leaf_linear.outer import sum_outer_products
-from capratio.kernels.node_groups import NodeGroups, group_tokens
 from capratio.kernels.precision import product_dtype
 
 

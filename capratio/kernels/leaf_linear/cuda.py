@@ -2,9 +2,9 @@
 
 import torch
 
-from capratio.kernels.grouped_triton import multiply
-from capratio.kernels.outer_triton import sum_outer_products
-from capratio.kernels.token_tiles import TokenOrder, sort_tokens
+from capratio.kernels.cuda.grouped_triton import multiply
+from capratio.kernels.cuda.outer_triton import sum_outer_products
+from capratio.kernels.cuda.token_tiles import TokenOrder, sort_tokens
 
 
 def leaf_linear(x: torch.Tensor, weight: torch.Tensor, node: torch.Tensor) -> torch.Tensor:

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from capratio.kernels.column_panels import multiply_columns, sum_outer_rows
-from capratio.kernels.column_products import COLUMNS, QUADS, add_columns
-from capratio.kernels.compiling import compile_kernel, compile_parallel
-from capratio.kernels.index_check import first_outside
-from capratio.kernels.panel_product import WIDE_ROWS
-from capratio.kernels.sorting import sort_by_key
-from capratio.kernels.tile_products import BLOCK_ROWS, multiply_rows
-from capratio.kernels.tiles import add_rows
-from capratio.kernels.widening import widening_buffer
+from capratio.kernels.cpu.column_panels import multiply_columns, sum_outer_rows
+from capratio.kernels.cpu.column_products import COLUMNS, QUADS, add_columns
+from capratio.kernels.cpu.compiling import compile_kernel, compile_parallel
+from capratio.kernels.cpu.index_check import first_outside
+from capratio.kernels.cpu.panel_product import WIDE_ROWS
+from capratio.kernels.cpu.sorting import sort_by_key
+from capratio.kernels.cpu.tile_products import BLOCK_ROWS, multiply_rows
+from capratio.kernels.cpu.tiles import add_rows
+from capratio.kernels.cpu.widening import widening_buffer
 
 # From so many tokens of a group on its products are computed in panels.
 FEWEST_TOKENS_IN_COLUMN_PANELS = 96

@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from capratio.kernels.compiling import array, use_torch_threads
+from capratio.kernels.cpu.compiling import array, use_torch_threads
+from capratio.kernels.cpu.huge_pages import new_table
+from capratio.kernels.cpu.node_groups import NodeGroups
 from capratio.kernels.crossovers import CPU_CROSSOVERS
-from capratio.kernels.huge_pages import new_table
 from capratio.kernels.leaf_linear.few_tokens import multiply_outer
-from capratio.kernels.node_groups import NodeGroups
 
 
 def sum_outer_products(grad: torch.Tensor, x: torch.Tensor, groups: NodeGroups, rows: int) -> torch.Tensor:

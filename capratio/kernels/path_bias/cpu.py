@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from numba import prange
 
-from capratio.kernels.compiling import array, compile_parallel, use_torch_threads
-from capratio.kernels.huge_pages import new_table
-from capratio.kernels.node_groups import Integers, NodeGroups, group_tokens, padded_rows
-from capratio.kernels.path_tiles import add_node, first_level
+from capratio.kernels.cpu.compiling import array, compile_parallel, use_torch_threads
+from capratio.kernels.cpu.huge_pages import new_table
+from capratio.kernels.cpu.node_groups import Integers, NodeGroups, group_tokens, padded_rows
+from capratio.kernels.cpu.path_tiles import add_node, first_level
+from capratio.kernels.cpu.tiles import add_row, copy_row
 from capratio.kernels.precision import product_dtype
-from capratio.kernels.tiles import add_row, copy_row
 
 # Visited leaves of a task, each of which forms its first leaf's path from the root on.
 TASK_LEAVES = 64

@@ -4,11 +4,11 @@ import torch
 import triton
 import triton.language as tl
 
-from capratio.kernels import cuda_blocks
-from capratio.kernels.compiling_triton import compile_kernel, on_device
+from capratio.kernels.cuda import cuda_blocks
+from capratio.kernels.cuda.compiling_triton import compile_kernel, on_device
+from capratio.kernels.cuda.rows_triton import sum_groups
+from capratio.kernels.cuda.token_tiles import add_children, sort_tokens
 from capratio.kernels.routing import node_rows
-from capratio.kernels.rows_triton import sum_groups
-from capratio.kernels.token_tiles import add_children, sort_tokens
 
 
 def path_bias(base: torch.Tensor, table: torch.Tensor, leaf: torch.Tensor, depth: int) -> torch.Tensor:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from capratio.kernels.compiling import array, use_torch_threads
+from capratio.kernels.cpu.compiling import array, use_torch_threads
+from capratio.kernels.cpu.huge_pages import new_table
+from capratio.kernels.cpu.node_groups import Integers, NodeGroups, group_tokens, padded_rows
 from capratio.kernels.crossovers import CPU_CROSSOVERS
-from capratio.kernels.huge_pages import new_table
 from capratio.kernels.leaf_index.cpu import leaf_index
 from capratio.kernels.leaf_linear.outer import outer_products, sum_outer_products
-from capratio.kernels.node_groups import Integers, NodeGroups, group_tokens, padded_rows
 from capratio.kernels.path_linear import reference
 from capratio.kernels.path_linear.formed_tiles import carry_to_parents, multiply_formed, multiply_formed_transposed
 from capratio.kernels.path_linear.node_levels import multiply_levels

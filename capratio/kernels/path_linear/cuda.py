@@ -8,12 +8,12 @@ would need memory of the size of the table. So both read a node once for each ti
 
 import torch
 
-from capratio.kernels.grouped_triton import add_products, multiply
-from capratio.kernels.leaf_triton import leaves
-from capratio.kernels.outer_triton import sum_outer_products
+from capratio.kernels.cuda.grouped_triton import add_products, multiply
+from capratio.kernels.cuda.leaf_triton import leaves
+from capratio.kernels.cuda.outer_triton import sum_outer_products
+from capratio.kernels.cuda.token_tiles import add_children, sort_tokens
 from capratio.kernels.path_linear.ordering import resolve_order
 from capratio.kernels.routing import node_rows
-from capratio.kernels.token_tiles import add_children, sort_tokens
 
 
 def path_linear(x: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str) -> torch.Tensor:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from capratio.kernels.compiling import compile_parallel
-from capratio.kernels.path_tiles import add_node, first_level
-from capratio.kernels.prefetching import prefetch_row
-from capratio.kernels.tile_products import multiply_rows
-from capratio.kernels.tiles import ROWS, add_row, add_rows, copy_row
+from capratio.kernels.cpu.compiling import compile_parallel
+from capratio.kernels.cpu.path_tiles import add_node, first_level
+from capratio.kernels.cpu.prefetching import prefetch_row
+from capratio.kernels.cpu.tile_products import multiply_rows
+from capratio.kernels.cpu.tiles import ROWS, add_row, add_rows, copy_row
 
 # Rows of a task: 64 x 512 float32 of a tile are 128 KiB, in the second level of the cache.
 FORMED_ROWS = 64

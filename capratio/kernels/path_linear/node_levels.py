@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from capratio.kernels.compiling import compile_kernel
+from capratio.kernels.cpu.compiling import compile_kernel
 from capratio.kernels.leaf_linear.few_tokens import multiply, multiply_transposed
 
 

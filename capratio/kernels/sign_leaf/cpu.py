@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from numba import prange
 
-from capratio.kernels.compiling import array, compile_parallel, use_torch_threads
-from capratio.kernels.index_check import first_outside, outside
+from capratio.kernels.cpu.compiling import array, compile_parallel, use_torch_threads
+from capratio.kernels.cpu.index_check import first_outside, outside
 
 
 def sign_leaf(x: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:

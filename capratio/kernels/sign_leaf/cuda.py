@@ -2,7 +2,7 @@
 
 import torch
 
-from capratio.kernels.leaf_triton import chosen_leaves
+from capratio.kernels.cuda.leaf_triton import chosen_leaves
 
 
 def sign_leaf(x: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numba import prange
 
-from capratio.kernels.compiling import array, compile_parallel, use_torch_threads
+from capratio.kernels.cpu.compiling import array, compile_parallel, use_torch_threads
+from capratio.kernels.cpu.tiles import dot_one
+from capratio.kernels.cpu.widening import read_row
 from capratio.kernels.precision import product_dtype
-from capratio.kernels.tiles import dot_one
-from capratio.kernels.widening import read_row
 
 
 def tree_descent(x: torch.Tensor, weight: torch.Tensor, offset: torch.Tensor, depth: int) -> torch.Tensor:

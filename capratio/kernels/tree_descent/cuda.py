@@ -3,8 +3,8 @@
 import torch
 import triton.language as tl
 
-from capratio.kernels import cuda_blocks
-from capratio.kernels.compiling_triton import compile_kernel, on_device
+from capratio.kernels.cuda import cuda_blocks
+from capratio.kernels.cuda.compiling_triton import compile_kernel, on_device
 
 
 def tree_descent(x: torch.Tensor, weight: torch.Tensor, offset: torch.Tensor, depth: int) -> torch.Tensor:

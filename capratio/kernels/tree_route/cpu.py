@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from capratio.kernels.compiling import array, compile_kernel
-from capratio.kernels.sorting import sort_by_key
+from capratio.kernels.cpu.compiling import array, compile_kernel
+from capratio.kernels.cpu.sorting import sort_by_key
 
 
 def tree_route(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -2,8 +2,8 @@
 
 import torch
 
-from capratio.kernels.leaf_triton import leaves
-from capratio.kernels.token_tiles import sort_tokens
+from capratio.kernels.cuda.leaf_triton import leaves
+from capratio.kernels.cuda.token_tiles import sort_tokens
 
 
 def tree_route(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

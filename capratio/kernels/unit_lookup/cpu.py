@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from numba import prange
 
-from capratio.kernels.compiling import array, compile_kernel, compile_parallel, use_torch_threads
+from capratio.kernels.cpu.compiling import array, compile_kernel, compile_parallel, use_torch_threads
+from capratio.kernels.cpu.huge_pages import new_table
+from capratio.kernels.cpu.index_check import check_rows
+from capratio.kernels.cpu.node_groups import NodeGroups, group_tokens
+from capratio.kernels.cpu.prefetching import prefetch_row
+from capratio.kernels.cpu.tiles import add_four_rows, add_row, dot_one
+from capratio.kernels.cpu.weighted_rows import AHEAD, add_stripes
+from capratio.kernels.cpu.widening import read_row
 from capratio.kernels.crossovers import CPU_CROSSOVERS
-from capratio.kernels.huge_pages import new_table
-from capratio.kernels.index_check import check_rows
-from capratio.kernels.node_groups import NodeGroups, group_tokens
 from capratio.kernels.precision import product_dtype
-from capratio.kernels.prefetching import prefetch_row
-from capratio.kernels.tiles import add_four_rows, add_row, dot_one
 from capratio.kernels.unit_lookup import embedding_bag
-from capratio.kernels.weighted_rows import AHEAD, add_stripes
-from capratio.kernels.widening import read_row
 
 
 def unit_lookup(x: torch.Tensor, table: torch.Tensor, node: torch.Tensor) -> torch.Tensor:

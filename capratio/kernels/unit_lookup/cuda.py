@@ -4,10 +4,10 @@ import torch
 import triton
 import triton.language as tl
 
-from capratio.kernels import cuda_blocks
-from capratio.kernels.compiling_triton import compile_kernel, on_device
-from capratio.kernels.rows_triton import sum_groups
-from capratio.kernels.token_tiles import TokenOrder, sort_tokens
+from capratio.kernels.cuda import cuda_blocks
+from capratio.kernels.cuda.compiling_triton import compile_kernel, on_device
+from capratio.kernels.cuda.rows_triton import sum_groups
+from capratio.kernels.cuda.token_tiles import TokenOrder, sort_tokens
 
 
 def unit_lookup(x: torch.Tensor, table: torch.Tensor, node: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from capratio.kernels.compiling import compile_tile
+from capratio.kernels.cpu.compiling import compile_tile
 
 # Rows of a task that writes them.
 ROWS = 16

@@ -13,9 +13,9 @@ import torch
 import triton
 import triton.language as tl
 
-from capratio.kernels import cuda_blocks
-from capratio.kernels.compiling_triton import compile_kernel, on_device
-from capratio.kernels.token_tiles import TokenOrder, narrow_keys
+from capratio.kernels.cuda import cuda_blocks
+from capratio.kernels.cuda.compiling_triton import compile_kernel, on_device
+from capratio.kernels.cuda.token_tiles import TokenOrder, narrow_keys
 
 # Tokens of a program, and keys that it compares them with at a time.
 _RANKED, _COMPARED = 8, 256

@@ -4,7 +4,7 @@ import torch
 import triton
 import triton.language as tl
 
-from capratio.kernels.compiling_triton import compile_kernel, on_device
+from capratio.kernels.cuda.compiling_triton import compile_kernel, on_device
 
 # Enough for 8 loads of a warp each; a token's bits are few, and its leaf is one store.
 _TOKENS = 256

@@ -4,9 +4,9 @@ import torch
 import triton
 import triton.language as tl
 
-from capratio.kernels import cuda_blocks
-from capratio.kernels.compiling_triton import compile_kernel, on_device
-from capratio.kernels.token_tiles import TokenOrder
+from capratio.kernels.cuda import cuda_blocks
+from capratio.kernels.cuda.compiling_triton import compile_kernel, on_device
+from capratio.kernels.cuda.token_tiles import TokenOrder
 
 
 def sum_groups(

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from capratio.kernels.compiling import compile_kernel, compile_tile
-from capratio.kernels.dot_products import MOST_TOKENS, dot_eight, dot_five, dot_four, dot_seven, dot_six, dot_three
-from capratio.kernels.panel_product import (
+from capratio.kernels.cpu.compiling import compile_kernel, compile_tile
+from capratio.kernels.cpu.dot_products import MOST_TOKENS, dot_eight, dot_five, dot_four, dot_seven, dot_six, dot_three
+from capratio.kernels.cpu.panel_product import (
     NARROW,
     NARROW_ROWS,
     WIDE,
@@ -22,11 +22,11 @@ from capratio.kernels.panel_product import (
     multiply_wide_panel,
     pack_panel,
 )
-from capratio.kernels.tiles import (
+from capratio.kernels.cpu.tiles import (
     dot_pair_with_one,
     dot_pair_with_two,
 )
-from capratio.kernels.widening import read_again, read_row, widen_rows, widening_buffer
+from capratio.kernels.cpu.widening import read_again, read_row, widen_rows, widening_buffer
 
 # Rows of a block, so that its halves are long streams; a task of a parallel kernel has one block.
 BLOCK_ROWS = 512

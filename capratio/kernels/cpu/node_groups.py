@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from capratio.kernels.compiling import array
-from capratio.kernels.index_check import check_rows
+from capratio.kernels.cpu.compiling import array
+from capratio.kernels.cpu.index_check import check_rows
+from capratio.kernels.cpu.sorting import sort_by_key
 from capratio.kernels.precision import product_dtype
-from capratio.kernels.sorting import sort_by_key
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]

@@ -17,8 +17,8 @@ from llvmlite import binding, ir
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from capratio.kernels.compiling import compile_tile
-from capratio.kernels.prefetching import LINE_BYTES, prefetch_address
+from capratio.kernels.cpu.compiling import compile_tile
+from capratio.kernels.cpu.prefetching import LINE_BYTES, prefetch_address
 
 # Lanes and rows. A sum waits four cycles for the one before, and two begin in a cycle, so that eight registers of sums
 # or more keep the multiply-adds busy: with AVX-512, which has 32 registers of 16 float32, they are 24 and 12; without

@@ -14,7 +14,7 @@ from llvmlite import binding, ir
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from capratio.kernels.prefetching import LINE_BYTES, prefetch_address
+from capratio.kernels.cpu.prefetching import LINE_BYTES, prefetch_address
 
 # Sixteen sums, two rows and a token fit the 32 registers of AVX-512; without it, sums of four tokens fit.
 MOST_TOKENS = 8 if binding.get_host_cpu_features().get("avx512f", False) else 4

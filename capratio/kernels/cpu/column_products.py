@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from capratio.kernels.compiling import compile_tile
-from capratio.kernels.tiles import add_four_rows, add_four_rows_to_two, add_row
-from capratio.kernels.widening import read_again, read_row
+from capratio.kernels.cpu.compiling import compile_tile
+from capratio.kernels.cpu.tiles import add_four_rows, add_four_rows_to_two, add_row
+from capratio.kernels.cpu.widening import read_again, read_row
 
 # Columns of a task: 1024 float32 of a sum are 4 KiB, and those of 7 tokens fit the first level of the cache.
 COLUMNS = 1024

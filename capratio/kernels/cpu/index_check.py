@@ -3,7 +3,7 @@
 from typing import Any
 
 from capratio.errors import InputError
-from capratio.kernels.compiling import compile_kernel
+from capratio.kernels.cpu.compiling import compile_kernel
 
 
 def check_rows(index: Any, rows: int) -> None:

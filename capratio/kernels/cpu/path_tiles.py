@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from capratio.kernels.compiling import compile_tile
-from capratio.kernels.tiles import add_row, add_to, copy_row
-from capratio.kernels.widening import read_row
+from capratio.kernels.cpu.compiling import compile_tile
+from capratio.kernels.cpu.tiles import add_row, add_to, copy_row
+from capratio.kernels.cpu.widening import read_row
 
 
 @compile_tile

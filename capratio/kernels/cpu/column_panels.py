@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from capratio.kernels.compiling import compile_kernel, compile_tile
-from capratio.kernels.panel_product import WIDE, WIDE_ROWS, multiply_wide_panel
-from capratio.kernels.tiles import copy_row
-from capratio.kernels.widening import read_row
+from capratio.kernels.cpu.compiling import compile_kernel, compile_tile
+from capratio.kernels.cpu.panel_product import WIDE, WIDE_ROWS, multiply_wide_panel
+from capratio.kernels.cpu.tiles import copy_row
+from capratio.kernels.cpu.widening import read_row
 
 # Rows of the left side, rows of the right side, and panels that are kept at a time: 192 x 496 float32 are 372 KiB and 4
 # panels of 496 x 32 are 248 KiB, both in the second level of the cache. Columns of the left side are written a row

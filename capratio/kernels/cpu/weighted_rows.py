@@ -12,8 +12,8 @@ from llvmlite import binding, ir
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from capratio.kernels.panel_product import in_all_lanes
-from capratio.kernels.prefetching import LINE_BYTES, prefetch_address
+from capratio.kernels.cpu.panel_product import in_all_lanes
+from capratio.kernels.cpu.prefetching import LINE_BYTES, prefetch_address
 
 # How many rows ahead of its use a row is asked for; of 1 KiB each, 8 and 16 took the same time.
 AHEAD = 8

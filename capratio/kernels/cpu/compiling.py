@@ -45,7 +45,7 @@ def cache_folder() -> Path:
 
 def _folder_of_the_sources() -> Path:
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
         digest.update(path.read_bytes())
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "capratio" / "kernels" / digest.hexdigest()[:16]

@@ -5,8 +5,8 @@ The gather is part of the load, and each output has one writer. ``grouped_triton
 
 import triton.language as tl
 
-from capratio.kernels.compiling_triton import add_product, compile_kernel
-from capratio.kernels.matrix_descriptor import PLAIN, TRANSPOSED
+from capratio.kernels.cuda.compiling_triton import add_product, compile_kernel
+from capratio.kernels.cuda.matrix_descriptor import PLAIN, TRANSPOSED
 
 
 @compile_kernel

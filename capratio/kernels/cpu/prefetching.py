@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from capratio.kernels.compiling import compile_tile
+from capratio.kernels.cpu.compiling import compile_tile
 
 LINE_BYTES = 64
 # LLVM's arguments: to read, for all levels of the cache, data and no code.

@@ -4,8 +4,8 @@ import torch
 import triton
 import triton.language as tl
 
-from capratio.kernels import cuda_blocks
-from capratio.kernels.compiling_triton import add_product, compile_kernel, on_device
+from capratio.kernels.cuda import cuda_blocks
+from capratio.kernels.cuda.compiling_triton import add_product, compile_kernel, on_device
 
 
 def sum_outer_products(

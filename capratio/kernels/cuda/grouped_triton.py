@@ -9,13 +9,13 @@ from typing import Any
 import torch
 import triton
 
-from capratio.kernels import cuda_blocks
-from capratio.kernels.compiling_triton import on_device
-from capratio.kernels.cuda_blocks import ProductBlocks
-from capratio.kernels.matrix_descriptor import NOT_DESCRIBED, TRANSPOSED, describe
-from capratio.kernels.product_triton import matrix_product, vector_product
-from capratio.kernels.tiles_triton import Tiles, tile_order, tile_tokens, untiled
-from capratio.kernels.token_tiles import TokenOrder
+from capratio.kernels.cuda import cuda_blocks
+from capratio.kernels.cuda.compiling_triton import on_device
+from capratio.kernels.cuda.cuda_blocks import ProductBlocks
+from capratio.kernels.cuda.matrix_descriptor import NOT_DESCRIBED, TRANSPOSED, describe
+from capratio.kernels.cuda.product_triton import matrix_product, vector_product
+from capratio.kernels.cuda.tiles_triton import Tiles, tile_order, tile_tokens, untiled
+from capratio.kernels.cuda.token_tiles import TokenOrder
 
 # Tiles of so many tokens shrink to a half or a quarter where a group has no more; wgmma takes no fewer than 8 tokens.
 SHRUNK_FROM = 64

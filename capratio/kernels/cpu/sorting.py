@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from capratio.kernels.compiling import compile_kernel
+from capratio.kernels.cpu.compiling import compile_kernel
 
 # Counting walks over all keys, merging log2(N) times over the tokens, some ten times slower a step.
 COUNT_UP_TO_KEYS_PER_TOKEN = 64
