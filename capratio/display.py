@@ -51,8 +51,10 @@ def _markdown_line(cells: Sequence[str]) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without control characters, which move a terminal's cursor."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    """Without control characters, which move a terminal's cursor or turn the direction of a line."""
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in ("Cc", "Cf") else char for char in text
+    )
 
 
 def _cell(value: object) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capratio.display import text_table
+from capratio.display import markdown_table, markdown_text, text_table
 
 
 def test_numbers_stand_right_and_named_columns_left() -> None:
@@ -24,6 +24,17 @@ def test_numbers_stand_right_and_named_columns_left() -> None:
 )
 def test_a_cell_shows_a_value_on_one_line(value: object, shown: str) -> None:
     assert shown == text_table(["x"], [[value]]).splitlines()[-1].strip()
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x07", "\u202e"])
+def test_a_control_character_never_reaches_the_terminal_or_a_comment(character: str) -> None:
+    assert "a\N{REPLACEMENT CHARACTER}b" == text_table(["x"], [[f"a{character}b"]]).splitlines()[-1]
+    assert "a\N{REPLACEMENT CHARACTER}b" == markdown_text(f"a{character}b")
+
+
+def test_markdown_finds_no_markup_in_a_name_and_keeps_its_spaces() -> None:
+    assert "2.45\N{NO-BREAK SPACE}\\[a\\|b\\] &lt;i&gt;" == markdown_text("2.45\N{NO-BREAK SPACE}[a|b] <i>")
+    assert ["| a | b |", "| --- | --- |", "| \\* | c d |"] == markdown_table(["a", "b"], [["*", "c\nd"]]).splitlines()
 
 
 def test_wide_and_combining_characters_take_the_columns_that_a_terminal_gives_them() -> None:

@@ -3,7 +3,9 @@
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+Answer = TypeVar("Answer")
 
 # Under this share of its highest SM clock a device is throttled, and a time that it gives is not kept.
 THROTTLED_SHARE = 0.75
@@ -110,16 +112,30 @@ def gpu_names(load: Callable[[], Any] | None = None) -> tuple[str, ...]:
 
     Only names are asked for: a GPU whose clocks or memory cannot be read is a part of the machine all the same.
     """
+
+    def names(nvml: Any) -> tuple[str, ...]:
+        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        return tuple(_text(nvml.nvmlDeviceGetName(handle)) for handle in handles)
+
+    return _asked(names, load) or ()
+
+
+def driver_version(load: Callable[[], Any] | None = None) -> str | None:
+    """The version of NVIDIA's driver, None where NVML is not there."""
+    return _asked(lambda nvml: _text(nvml.nvmlSystemGetDriverVersion()), load)
+
+
+def _asked(question: Callable[[Any], Answer], load: Callable[[], Any] | None) -> Answer | None:
+    """What NVML answers, or None where it is not there."""
     try:
         nvml = load() if load is not None else importlib.import_module("pynvml")
     except ImportError:
-        return ()
+        return None
     try:
         nvml.nvmlInit()
-        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-        return tuple(_text(nvml.nvmlDeviceGetName(handle)) for handle in handles)
+        return question(nvml)
     except nvml.NVMLError:
-        return ()
+        return None
 
 
 def _text(name: str | bytes) -> str:

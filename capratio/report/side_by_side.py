@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from capratio.records.record import Point, Record
 
 # The names under which our own kernels are asked for; the first that a point has is ours.
-OURS = ("auto", "cpu", "cuda")
+OUR_BACKENDS = ("auto", "cpu", "cuda")
 # What depth 0 is held against: the dense layer of the same sizes, in a process of its own.
 LINEAR = "nn.Linear"
 # Under this limit a call's own time decides, and is told as an excess; from it on as a ratio.
@@ -117,7 +117,7 @@ def compare(records: "Iterable[Record]") -> list[ComparedPoint]:
         if point.depth == 0:
             dense = places.get(("dense" if point.bias else "dense[nobias]", *key[1:]), {})
             backends = backends | ({LINEAR: dense["auto"]} if "auto" in dense else {})
-        ours = next((name for name in OURS if any(record.measured for record in backends.get(name, ()))), None)
+        ours = next((name for name in OUR_BACKENDS if any(record.measured for record in backends.get(name, ()))), None)
         if len(backends) > 1 and ours is not None:
             found.append(_compared(ours, backends))
     return sorted(found, key=_badness, reverse=True)

@@ -37,6 +37,9 @@ class FakeNvml:
     def nvmlInit(self) -> None:
         self._may_fail("init")
 
+    def nvmlSystemGetDriverVersion(self) -> bytes:
+        return b"580.1"
+
     def nvmlDeviceGetCount(self) -> int:
         return len(self.names)
 

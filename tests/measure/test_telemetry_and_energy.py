@@ -7,7 +7,7 @@ import pytest
 
 from capratio.measure import machine
 from capratio.measure.energy import measure_energy
-from capratio.measure.telemetry import GpuState, NoTelemetry, Telemetry, gpu_names, open_telemetry
+from capratio.measure.telemetry import GpuState, NoTelemetry, Telemetry, driver_version, gpu_names, open_telemetry
 
 
 def telemetry(nvml: Any) -> Telemetry:
@@ -85,6 +85,12 @@ def test_a_gpu_that_lacks_a_sensor_has_a_name_and_a_reason_for_no_telemetry(
 
 def test_names_that_nvml_does_not_give_are_none(fake_nvml: Callable[..., Any]) -> None:
     assert () == gpu_names(lambda: fake_nvml(["GPU A"], fails=("init",)))
+
+
+def test_the_driver_is_named_or_none(fake_nvml: Callable[..., Any]) -> None:
+    assert "580.1" == driver_version(lambda: fake_nvml(["GPU A"]))
+    assert driver_version(lambda: fake_nvml(["GPU A"], fails=("init",))) is None
+    assert driver_version(missing) is None
 
 
 def test_the_description_of_a_machine_says_why_it_has_no_telemetry(
