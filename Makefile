@@ -10,7 +10,7 @@ LOCAL_REPORT := reports/local
 MACHINE ?= $(shell uname -n)
 SOURCES := $(shell find capratio benchmarks/cases -name '*.py' -o -name '*.toml' -o -path 'capratio/report/templates/*')
 
-.PHONY: help report test check published kernels benchmark clean
+.PHONY: help report test check published kernels asv benchmark clean
 
 help:  ## Say what the targets do
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -47,6 +47,15 @@ kernels: $(VENV)/installed-peers  ## Measure our kernels beside their peers (und
 	$(BIN)/capratio report runs/kernels --out reports/$(MACHINE)-kernels --made-by 'make kernels MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
 	$(BIN)/capratio verdict runs/kernels || [ $$? -eq 1 ]
 
+# Commits that asv measures, counted back from the one that is checked out.
+COMMITS ?= 5
+# pip makes asv's environment: of the tested versions, and torch stays from one commit to the next.
+asv: $(VENV)/installed-asv  ## Measure the last COMMITS commits under asv, and publish their history as .asv/html
+	$(BIN)/python benchmarks/asv_machine.py
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/asv run --skip-existing-successful --show-stderr HEAD~$(COMMITS)..HEAD
+	$(BIN)/asv publish
+	@echo "The site: .asv/html/index.html, or $(BIN)/asv preview"
+
 benchmark: $(VENV)/installed-test  ## Time the answers of --help, and whether thread pools slow one another down
 	$(BIN)/python benchmarks/help_time.py
 	$(BIN)/python benchmarks/thread_pools.py
@@ -71,6 +80,9 @@ $(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt $(SOURCES)
 
 $(VENV)/installed-peers: $(BIN)/python pyproject.toml constraints.txt $(SOURCES)
 	$(call install,.[peers])
+
+$(VENV)/installed-asv: $(BIN)/python pyproject.toml constraints.txt $(SOURCES)
+	$(call install,.[asv])
 
 $(VENV)/installed-test: $(BIN)/python pyproject.toml constraints.txt
 	$(call install,.[test])

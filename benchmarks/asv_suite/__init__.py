@@ -1,0 +1,1 @@
+"""Layers across commits, under asv: what was tracked by a sweep, and asv's own time and memory."""

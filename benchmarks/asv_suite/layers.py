@@ -1,0 +1,123 @@
+"""Every layer over its depth: numbers of one sweep, tracked, and asv's own clock and memory beside them.
+
+``track_`` numbers are of a sweep: the latency is the median of one process. ``time_`` and ``peakmem_`` follow asv's
+protocol and are never compared with them.
+"""
+
+from typing import Any
+
+from . import records
+
+SERIES = [
+    "dense",
+    "tree-shared",
+    "tree-shared, collapsed",
+    "tree-unit",
+    "tree-unit, collapsed",
+    "tree-bias",
+    "tree-bias, collapsed",
+]
+DEPTHS = [0, 4, 8]
+FEATURES, TOKENS = 256, 64
+
+
+class Tracked:
+    """The numbers of one sweep over all layers, which runs once a commit."""
+
+    params = (SERIES, DEPTHS)
+    param_names = ("layer", "k")
+    timeout = 1200
+
+    def setup_cache(self) -> dict[records.Key, dict[str, float]]:
+        return records.measure()
+
+    def track_latency_s(self, measured: Any, layer: str, depth: int) -> float:
+        return number(measured, layer, depth, "latency_s")
+
+    def track_product_flop(self, measured: Any, layer: str, depth: int) -> float:
+        return number(measured, layer, depth, "product_flop")
+
+    def track_overhead_flop(self, measured: Any, layer: str, depth: int) -> float:
+        return number(measured, layer, depth, "overhead_flop")
+
+    def track_gating_flop(self, measured: Any, layer: str, depth: int) -> float:
+        return number(measured, layer, depth, "gating_flop")
+
+    def track_op_bytes(self, measured: Any, layer: str, depth: int) -> float:
+        return number(measured, layer, depth, "op_bytes")
+
+    def track_compulsory_bytes(self, measured: Any, layer: str, depth: int) -> float:
+        return number(measured, layer, depth, "compulsory_bytes")
+
+    def track_allocated_peak_bytes(self, measured: Any, layer: str, depth: int) -> float:
+        return number(measured, layer, depth, "allocated_peak_bytes")
+
+    def track_parameters(self, measured: Any, layer: str, depth: int) -> float:
+        return number(measured, layer, depth, "parameters")
+
+    def track_capacity_ratio(self, measured: Any, layer: str, depth: int) -> float:
+        return number(measured, layer, depth, "capacity_ratio")
+
+    def track_efficiency(self, measured: Any, layer: str, depth: int) -> float:
+        return number(measured, layer, depth, "efficiency")
+
+    def track_distinct_leaves(self, measured: Any, layer: str, depth: int) -> float:
+        return number(measured, layer, depth, "distinct_leaves")
+
+    track_latency_s.unit = "s"  # type: ignore[attr-defined]
+    track_product_flop.unit = track_overhead_flop.unit = track_gating_flop.unit = "FLOP"  # type: ignore[attr-defined]
+    track_op_bytes.unit = track_compulsory_bytes.unit = track_allocated_peak_bytes.unit = "bytes"  # type: ignore[attr-defined]
+    track_parameters.unit = "parameters"  # type: ignore[attr-defined]
+    track_capacity_ratio.unit = "times a dense layer's"  # type: ignore[attr-defined]
+    track_efficiency.unit = "of the machine's limit"  # type: ignore[attr-defined]
+    track_distinct_leaves.unit = "leaves"  # type: ignore[attr-defined]
+
+
+class Called:
+    """A forward pass under inference mode, by asv's clock and memory."""
+
+    params = (SERIES, DEPTHS)
+    param_names = ("layer", "k")
+
+    def setup(self, layer: str, depth: int) -> None:
+        self.call = forward(layer, depth)
+        # Kernels are compiled before asv's clock starts.
+        self.call()
+
+    def time_forward(self, layer: str, depth: int) -> None:
+        self.call()
+
+    def peakmem_forward(self, layer: str, depth: int) -> None:
+        self.call()
+
+
+def number(measured: dict[records.Key, dict[str, float]], layer: str, depth: int, name: str) -> float:
+    """The tracked number, or a skip where the commit has none."""
+    try:
+        return measured[layer, depth][name]
+    except KeyError:
+        raise NotImplementedError(f"this commit has no {name} of {layer} at depth {depth}") from None
+
+
+def forward(layer: str, depth: int) -> Any:
+    """One call of a layer, or a skip where the commit lacks it."""
+    name, _, form = layer.partition(", ")
+    if (name, depth) in (("dense", 4), ("dense", 8), ("tree-unit", 8)):
+        raise NotImplementedError(f"{layer} is not measured at depth {depth}")
+    try:
+        import torch
+
+        from capratio.cost.spec import LayerSpec
+        from capratio.layers.table import build
+
+        built = build(LayerSpec(name, FEATURES, FEATURES, depth, form or "path"), init="random")
+    except Exception as error:
+        raise NotImplementedError(f"this commit cannot build {layer} ({error})") from None
+    x = torch.randn(TOKENS, FEATURES, generator=torch.Generator().manual_seed(1))
+
+    def call() -> None:
+        with torch.inference_mode():
+            built(x)
+
+    torch.set_num_threads(1)
+    return call
