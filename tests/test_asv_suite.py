@@ -66,20 +66,20 @@ def test_the_configuration_has_only_keys_that_asv_knows() -> None:
 
 
 def test_numbers_of_every_layer_are_tracked_with_their_units(suite: ModuleType) -> None:
-    tracked = [name for name in vars(suite.layers.Tracked) if name.startswith("track_")]
+    names = [name for name in vars(suite.layers.Tracked) if name.startswith("track_")]
 
-    assert {"track_latency_s", "track_product_flop", "track_capacity_ratio", "track_efficiency"} <= set(tracked)
-    assert all(getattr(suite.layers.Tracked, name).unit for name in tracked)
+    assert {"track_latency_s", "track_product_flop", "track_capacity_ratio", "track_efficiency"} <= set(names)
+    assert all(getattr(suite.layers.Tracked, name).unit for name in names)
 
 
 def test_a_number_that_a_commit_lacks_is_a_skip_with_its_reason(suite: ModuleType) -> None:
     measured = {("dense", 0): {"latency_s": 1e-3}}
 
-    assert 1e-3 == suite.layers.number(measured, "dense", 0, "latency_s")
+    assert 1e-3 == suite.layers.tracked(measured, "dense", 0, "latency_s")
     with pytest.raises(NotImplementedError, match="no latency_s of tree-unit at depth 4"):
-        suite.layers.number(measured, "tree-unit", 4, "latency_s")
+        suite.layers.tracked(measured, "tree-unit", 4, "latency_s")
     with pytest.raises(NotImplementedError, match="no op_bytes of dense"):
-        suite.layers.number(measured, "dense", 0, "op_bytes")
+        suite.layers.tracked(measured, "dense", 0, "op_bytes")
     with pytest.raises(NotImplementedError, match="cannot build tree-future"):
         suite.layers.forward("tree-future", 0)
 

@@ -32,37 +32,37 @@ class Tracked:
         return records.measure()
 
     def track_latency_s(self, measured: Any, layer: str, depth: int) -> float:
-        return number(measured, layer, depth, "latency_s")
+        return tracked(measured, layer, depth, "latency_s")
 
     def track_product_flop(self, measured: Any, layer: str, depth: int) -> float:
-        return number(measured, layer, depth, "product_flop")
+        return tracked(measured, layer, depth, "product_flop")
 
     def track_overhead_flop(self, measured: Any, layer: str, depth: int) -> float:
-        return number(measured, layer, depth, "overhead_flop")
+        return tracked(measured, layer, depth, "overhead_flop")
 
     def track_gating_flop(self, measured: Any, layer: str, depth: int) -> float:
-        return number(measured, layer, depth, "gating_flop")
+        return tracked(measured, layer, depth, "gating_flop")
 
     def track_op_bytes(self, measured: Any, layer: str, depth: int) -> float:
-        return number(measured, layer, depth, "op_bytes")
+        return tracked(measured, layer, depth, "op_bytes")
 
     def track_compulsory_bytes(self, measured: Any, layer: str, depth: int) -> float:
-        return number(measured, layer, depth, "compulsory_bytes")
+        return tracked(measured, layer, depth, "compulsory_bytes")
 
     def track_allocated_peak_bytes(self, measured: Any, layer: str, depth: int) -> float:
-        return number(measured, layer, depth, "allocated_peak_bytes")
+        return tracked(measured, layer, depth, "allocated_peak_bytes")
 
     def track_parameters(self, measured: Any, layer: str, depth: int) -> float:
-        return number(measured, layer, depth, "parameters")
+        return tracked(measured, layer, depth, "parameters")
 
     def track_capacity_ratio(self, measured: Any, layer: str, depth: int) -> float:
-        return number(measured, layer, depth, "capacity_ratio")
+        return tracked(measured, layer, depth, "capacity_ratio")
 
     def track_efficiency(self, measured: Any, layer: str, depth: int) -> float:
-        return number(measured, layer, depth, "efficiency")
+        return tracked(measured, layer, depth, "efficiency")
 
     def track_distinct_leaves(self, measured: Any, layer: str, depth: int) -> float:
-        return number(measured, layer, depth, "distinct_leaves")
+        return tracked(measured, layer, depth, "distinct_leaves")
 
     track_latency_s.unit = "s"  # type: ignore[attr-defined]
     track_product_flop.unit = track_overhead_flop.unit = track_gating_flop.unit = "FLOP"  # type: ignore[attr-defined]
@@ -91,7 +91,7 @@ class Called:
         self.call()
 
 
-def number(measured: dict[records.Key, dict[str, float]], layer: str, depth: int, name: str) -> float:
+def tracked(measured: dict[records.Key, dict[str, float]], layer: str, depth: int, name: str) -> float:
     """The tracked number, or a skip where the commit has none."""
     try:
         return measured[layer, depth][name]
