@@ -10,14 +10,16 @@ import pytest
 from capratio.cli.main import run
 from capratio.errors import NothingMeasuredError
 
-CASE = "tree-shared/p8-q8-k2/n6/float32/cpu/forward/warm/gaussian+measured/auto/t1"
+CASE = "tree-shared/p8-q8-k2/n6/float32/cpu/forward/warm/gaussian+measured/reference/t1"
 
 
 @pytest.fixture
 def case_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KINETO_LOG_LEVEL", "6")
     path = tmp_path / "mine.toml"
-    path.write_text('[[cases]]\nlayer = "tree"\nin_features = 8\ndepth = 2\ntokens = 6\ninput = "gaussian"')
+    path.write_text(
+        '[[cases]]\nlayer = "tree"\nin_features = 8\ndepth = 2\ntokens = 6\ninput = "gaussian"\nbackend = "reference"'
+    )
     return path
 
 

@@ -135,7 +135,6 @@ def test_a_compiled_kernel_does_not_depend_on_the_number_of_threads(folder: str,
 @pytest.mark.parametrize("folder, name", OPERATIONS)
 def test_two_threads_that_call_at_once_get_right_answers(folder: str, name: str) -> None:
     calls = [arguments(name, tokens, 33, 35, 4, "prefixes", torch.float32) for tokens in (90, 91) for _ in range(10)]
-    expected = [run(folder, name, "cpu", given) for given in calls]
 
     def run_on_two(given: tuple[Any, ...]) -> torch.Tensor:
         torch.set_num_threads(2)
@@ -143,6 +142,7 @@ def test_two_threads_that_call_at_once_get_right_answers(folder: str, name: str)
 
     before = torch.get_num_threads()
     try:
+        expected = [run_on_two(given) for given in calls]
         with ThreadPoolExecutor(2) as threads:
             outs = list(threads.map(run_on_two, calls))
     finally:
