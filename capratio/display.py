@@ -52,9 +52,7 @@ def _markdown_line(cells: Sequence[str]) -> str:
 
 def _printable(text: str) -> str:
     """Without control characters, which move a terminal's cursor or turn the direction of a line."""
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in ("Cc", "Cf") else char for char in text
-    )
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in ("Cc", "Cf") else char for char in text)
 
 
 def _cell(value: object) -> str:
