@@ -5,10 +5,12 @@ from typing import Any, Protocol
 
 import torch
 from torch._ops import OpOverload
+from torch.autograd import forward_ad
 from torch.library import Library, register_autograd, register_fake
 from torch.utils.flop_counter import register_flop_formula
 
 from capratio.cost.operation import OperationCost, OperationFormula
+from capratio.errors import InputError
 from capratio.kernels.backends import CACHE_ERRORS, damaged_cache, implementation
 
 # The definitions live as long as this object. Operations are defined on the library itself and not by ``custom_op``,
@@ -44,6 +46,11 @@ def define(
     arguments, _, returned = rest.rpartition(") ->")
 
     def run(first: torch.Tensor, *others: Any) -> Any:
+        if forward_ad._current_level >= 0:
+            raise InputError(
+                f"{name} has no forward-mode derivative, which would be silently zero; use reverse mode: backward(), "
+                "torch.func.grad or torch.func.vjp outside of jvp and dual levels."
+            )
         *inputs, backend = others
         try:
             return implementation(folder, name, backend, first.device.type, first.dtype)(first, *inputs)

@@ -26,8 +26,8 @@ from capratio.units import whole
 if TYPE_CHECKING:
     from capratio.records.record import Record
 
-# The worst points; a reader who wants the others has every record beside the page.
-MOST_ROWS = 60
+# All points of a published grid; of a larger one the worst, and every record lies beside the page.
+MOST_ROWS = 400
 SUMMARY_HEADINGS = (
     "layer and call",
     "points",

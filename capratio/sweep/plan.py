@@ -40,8 +40,9 @@ def select_cases(case_files: list[Path], only: str | None, device: str | None = 
     cases = read_case_files(case_files, device)
     if only is None:
         return cases
-    # A bracket in a pattern is taken as it is written where it names cases so, since ids contain brackets.
-    selected = [case for case in cases if only == case.id or fnmatchcase(case.id, only)]
+    # Ids contain brackets: one in a pattern stands for itself, or for a set of characters where that names cases.
+    patterns = (only.replace("[", "[[]"), only)
+    selected = [case for case in cases if any(fnmatchcase(case.id, pattern) for pattern in patterns)]
     if not selected:
         raise InputError(
             f"no case matches the pattern {only!r}; the {len(cases)} ids, such as {cases[0].id}, are listed by --plan."

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
 
 from capratio.cost.spec import ORDERS
+from capratio.errors import InputError
 from capratio.kernels.hyperplane_bits import hyperplane_bits
 from capratio.kernels.leaf_linear import leaf_linear, leaf_linear_input_gradient, leaf_linear_weight_gradient
 from capratio.kernels.path_bias import path_bias, path_bias_table_gradient
@@ -96,3 +97,14 @@ def test_bits_of_hyperplanes_have_no_gradient() -> None:
         (real(3, IN, seed=1).detach(), real(2, IN, seed=2).detach(), "reference"),
         test_utils=("test_schema", "test_faketensor"),
     )
+
+
+# torch's own forward mode compiles its rules by a function that it has deprecated.
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+def test_forward_mode_is_refused_where_it_would_be_zero() -> None:
+    x, weight, node = torch.randn(3, 4), torch.randn(5, 2, 4), torch.tensor([0, 4, 4])
+
+    with pytest.raises(InputError, match="no forward-mode derivative"):
+        torch.func.jvp(lambda one: leaf_linear(one, weight, node), (x,), (torch.ones_like(x),))
+    with forward_ad.dual_level(), pytest.raises(InputError, match="no forward-mode derivative"):
+        leaf_linear(forward_ad.make_dual(x, torch.ones_like(x)), weight, node)  # type: ignore[no-untyped-call]
