@@ -68,7 +68,8 @@ def check_health() -> list[Finding]:
         judge_governor(read_governor()),
         judge_clock(clock_resolution_s(clock)),
         judge_compiled_threads(missing_layer()),
-        judge_versions(pinned_versions(PACKAGE.parent / "constraints.txt")),
+        # Beside a checkout's package, or where the installed command is called.
+        judge_versions(pinned_versions(PACKAGE.parent / "constraints.txt") or pinned_versions(Path("constraints.txt"))),
         judge_aa_pair(measure_aa_pair(clock)),
         judge_ceilings(measure_ceilings(threads, ("float32",), CEILINGS_BUDGET_S)),
         judge_steal(stolen_share(times_before, psutil.cpu_times())),

@@ -42,6 +42,7 @@ UNITS, BITS = torch.zeros(4, 3, 2, dtype=torch.int64), torch.zeros(4, 2, dtype=t
         (leaf_linear_input_gradient, (GRAD[:, :1], WEIGHT, NODE), "weight"),
         (leaf_linear_weight_gradient, (GRAD, X[:2], NODE, 5), "x"),
         (unit_lookup, (X, TABLE, UNITS[:, :2]), "node"),
+        (unit_lookup, (X, TABLE[0], UNITS), "table"),
         (unit_lookup_weight_gradient, (GRAD[:3], X, UNITS, 7), "x"),
         (path_linear, (X, PATHS, BITS[:2]), "bits"),
         (path_linear, (X, PATHS, BITS.int()), "give torch.bool"),

@@ -32,7 +32,7 @@ def unit_lookup(
 
     Source: Cho & Bengio 2014, arXiv 1406.7362, our reading.
     """
-    rows = table.flatten(0, -2)
+    rows = table if table.dim() < 2 else table.flatten(0, -2)
     check_shapes("unit_lookup", (("x", x, "Np"), ("table", rows, "Rq")), ("node", node, "Npm"), torch.int64)
     return _PRODUCT.apply(x, rows, node, backend, table=table, weight_gradient=weight_gradient)
 
