@@ -13,9 +13,13 @@ ROUTING, MOVING, OTHER, OUTSIDE = (
 )
 
 
+# An operation inside of a part is named where it takes so much of it; less says nothing about where the time went.
+NAMED_SHARE = 0.05
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a call. share: of its time, 0 to 1. operations: whose time it is, longest first."""
+    """A part of a call. share: of its time, 0 to 1. operations: whose time it is beside its own, longest first."""
 
     name: str
     share: float
@@ -33,11 +37,14 @@ def parts(profile: Profile) -> list[Part]:
     for row in profile.rows:
         found.setdefault(_part(row), []).append(row)
     wall_s = profile.wall_s or 1.0
-    named = [
-        Part(name, sum(row.self_s for row in rows) / wall_s, tuple(row.name for row in rows if row.name != name))
-        for name, rows in found.items()
-    ]
+    named = [_named(name, rows, wall_s) for name, rows in found.items()]
     return sorted([*named, Part(OUTSIDE, profile.outside_s / wall_s, ())], key=lambda part: -part.share)
+
+
+def _named(name: str, rows: list[ProfileRow], wall_s: float) -> Part:
+    total_s = sum(row.self_s for row in rows)
+    inner = (row.name for row in rows if row.name != name and row.self_s >= NAMED_SHARE * total_s)
+    return Part(name, total_s / wall_s, tuple(inner))
 
 
 def _part(row: ProfileRow) -> str:

@@ -167,6 +167,14 @@ def test_a_sort_is_routing(tmp_path: Path) -> None:
     assert ("aten::sort",) == named[ROUTING].operations
 
 
+def test_what_takes_a_hundredth_of_a_part_is_not_named_as_where_its_time_went() -> None:
+    inner = [ProfileRow(name, "ours", 1, self_s, self_s, None) for name, self_s in (("aten::mm", 0.3), ("add_", 0.01))]
+
+    named, _ = parts(Profile((ProfileRow("ours", None, 1, 0.69, 1.0, None), *inner), 0.0, 3))
+
+    assert ("ours", 1.0, ("aten::mm",)) == (named.name, named.share, named.operations)
+
+
 def test_a_call_whose_check_fails_has_no_profile(tmp_path: Path) -> None:
     def check(_: int, out: torch.Tensor) -> None:
         raise ValueError("wrong")
