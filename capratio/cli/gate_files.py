@@ -21,6 +21,7 @@ UNDECIDED_STRICT = 3
 )
 @click.option("--strict", is_flag=True, help="Exit 3 when nothing regressed, but a case is undecided.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the decisions as JSON.")
+@click.option("--junit", type=click.Path(path_type=Path), help="Write them as JUnit's XML: a test for each case.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write them as Markdown, for a comment.")
 def files(
     base: Path,
@@ -29,6 +30,7 @@ def files(
     independent_samples: bool,
     strict: bool,
     json_path: Path | None,
+    junit: Path | None,
     markdown: Path | None,
 ) -> int:
     """Compare HEAD with BASE: folders of two runs, or two result files of asv or of pytest-benchmark.
@@ -45,6 +47,7 @@ def files(
     from capratio.gate.comparison import compare
     from capratio.gate.files import read_side
     from capratio.gate.outcome_json import outcome_json
+    from capratio.gate.outcome_junit import outcome_junit
     from capratio.gate.policy import read_policy
 
     chosen = read_policy(policy)
@@ -53,6 +56,8 @@ def files(
         click.echo(line)
     if json_path is not None:
         json_path.write_text(outcome_json(comparison, chosen), encoding="utf-8")
+    if junit is not None:
+        junit.write_text(outcome_junit(comparison), encoding="utf-8")
     if markdown is not None:
         markdown.write_text("\n".join(markdown_lines(comparison, chosen, independent_samples)) + "\n", encoding="utf-8")
     if comparison.verdict == "undecided" and strict:

@@ -62,11 +62,12 @@ def test_json_and_markdown_are_written_and_hostile_names_stay_text(tmp_path: Pat
     name = "<img src=x>|`*\x1b[31m"
     sides = [benchmark_file(tmp_path / side, **{name: QUIET}) for side in ("base.json", "head.json")]
 
-    code = run(["gate", "files", *sides, "--json", str(tmp_path / "out.json"), "--markdown", str(tmp_path / "out.md")])
+    options = [part for kind in ("json", "markdown", "junit") for part in (f"--{kind}", str(tmp_path / f"out.{kind}"))]
+    assert 0 == run(["gate", "files", *sides, *options])
 
-    assert 0 == code
+    assert "&lt;img" in (tmp_path / "out.junit").read_text()
     assert name == json.loads((tmp_path / "out.json").read_text())["decisions"][0]["case"]
-    markdown = (tmp_path / "out.md").read_text()
+    markdown = (tmp_path / "out.markdown").read_text()
     assert "<img" not in markdown
     assert "\x1b" not in markdown
     assert markdown.startswith("**Undecided: nothing regressed")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -10,6 +11,7 @@ from capratio.errors import InputError
 from capratio.gate.comparison import Comparison, compare
 from capratio.gate.files import read_side
 from capratio.gate.outcome_json import outcome_json
+from capratio.gate.outcome_junit import outcome_junit
 from capratio.gate.policy import Budget, Policy
 from capratio.records.record import Exact
 
@@ -172,6 +174,34 @@ def test_a_broken_or_hostile_file_is_refused_in_a_sentence(text: str, sentence: 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not there"):
         read_side(tmp_path / "missing.json")
+
+
+def test_junit_has_a_test_for_each_case_and_rise(run_writer: Writer, integers: Callable[..., Exact]) -> None:
+    name = 'b<&"\x1b'
+    base = run_writer("base", {"a": QUIET, name: QUIET, "c": QUIET[:1], "d": QUIET})
+    more = integers(op_bytes=101)
+    head = run_writer("head", {"a": QUIET, name: scaled(2.0), "c": QUIET[:1], "d": [None]}, integers=more)
+
+    suite = ElementTree.fromstring(outcome_junit(compared(base, head)))
+
+    # Three exact rises (the failed case has no integers), and the slow case.
+    assert ("7", "4", "1", "1") == tuple(suite.get(key) for key in ("tests", "failures", "errors", "skipped"))
+    ((slow, failure),) = [
+        (test.get("name"), test.find("failure"))
+        for test in suite
+        if test.get("classname") == "latency" and test.find("failure") is not None
+    ]
+    assert 'b<&"\N{REPLACEMENT CHARACTER}' == slow
+    assert failure is not None
+    assert str(failure.get("message")).startswith("head / base 2.000, ")
+
+
+def test_a_void_run_fails_no_test(run_writer: Writer) -> None:
+    head = run_writer("head", {"a": scaled(2.0)}, bandwidth=2e10)
+
+    suite = ElementTree.fromstring(outcome_junit(compared(run_writer("base", {"a": QUIET}), head)))
+
+    assert ("1", "0", "1") == tuple(suite.get(key) for key in ("tests", "failures", "skipped"))
 
 
 def test_the_json_says_all_and_no_infinity(run_writer: Writer) -> None:
