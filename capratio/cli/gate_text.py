@@ -3,6 +3,7 @@
 from collections import Counter
 from math import isfinite
 
+from capratio.cli.gate_forest import forest_line
 from capratio.display import markdown_table, markdown_text, text_table
 from capratio.gate.comparison import Comparison, Rise
 from capratio.gate.decision import Decision
@@ -11,6 +12,7 @@ from capratio.gate.sides import Side
 from capratio.units import counted, significant, whole
 
 HEADERS = ["decision", "case", "head / base", "interval", "budget", "detectable"]
+FOREST = "slower to the right, budgets dotted"
 STATUSES = ("regressed", "improved", "undecided", "unchanged")
 HEADLINES = {
     "passed": "Passed: nothing is slower than its budget.",
@@ -26,7 +28,8 @@ def lines(comparison: Comparison, policy: Policy, independent: bool) -> list[str
     """For a terminal: a table of cases, regressions first, what else differs, and the verdict last."""
     told = [f"base {_named(comparison.base)}", f"head {_named(comparison.head)}"]
     if comparison.decisions:
-        told += ["", text_table(HEADERS, _rows(comparison), left=["decision", "case", "interval"])]
+        rows = [[*row, forest_line(each)] for row, each in zip(_rows(comparison), _ordered(comparison), strict=True)]
+        told += ["", text_table([*HEADERS, FOREST], rows, left=["decision", "case", "interval", FOREST])]
     told += ["", *_notes(comparison, policy, independent), _headline(comparison)]
     return told
 
@@ -36,7 +39,10 @@ def markdown_lines(comparison: Comparison, policy: Policy, independent: bool) ->
     told = [f"**{markdown_text(_headline(comparison))}**", ""]
     told += [f"base {markdown_text(_named(comparison.base))}, head {markdown_text(_named(comparison.head))}", ""]
     if comparison.decisions:
-        told += [markdown_table(HEADERS, _rows(comparison)), ""]
+        told += [markdown_table(HEADERS, _rows(comparison)), "", f"{FOREST}:", ""]
+        # Indented, a block of characters of one width, in which names are text.
+        told += [f"    {forest_line(each)}  {each.case!r}" for each in _ordered(comparison)]
+        told.append("")
     return [*told, *(f"- {markdown_text(note)}" for note in _notes(comparison, policy, independent))]
 
 
@@ -44,8 +50,11 @@ def _named(side: Side) -> str:
     return f"{side.commit[:12]} ({side.name})" if side.commit else side.name
 
 
+def _ordered(comparison: Comparison) -> list[Decision]:
+    return sorted(comparison.decisions, key=lambda decision: STATUSES.index(decision.status))
+
+
 def _rows(comparison: Comparison) -> list[list[str]]:
-    ordered = sorted(comparison.decisions, key=lambda decision: STATUSES.index(decision.status))
     return [
         [
             decision.status,
@@ -55,7 +64,7 @@ def _rows(comparison: Comparison) -> list[list[str]]:
             f"{decision.budget:.3g}",
             "-" if decision.detectable is None or not isfinite(decision.detectable) else f"+{decision.detectable:.1%}",
         ]
-        for decision in ordered
+        for decision in _ordered(comparison)
     ]
 
 
