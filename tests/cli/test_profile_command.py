@@ -32,7 +32,7 @@ def test_a_case_is_profiled_into_a_folder_and_said_in_a_sentence(
 
     shown = capsys.readouterr().out
     assert CASE == shown.splitlines()[0]
-    assert "% in capratio::path_linear (" in shown
+    assert "% in capratio::path_linear" in shown
     assert "efficiency is" in shown
     assert "Ceilings, measured just before on cpu with 1 thread: " in shown
     assert shown.startswith((out / "profile.txt").read_text())
