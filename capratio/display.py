@@ -43,14 +43,14 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
 
 def markdown_text(text: str) -> str:
     """A text in which Markdown finds no markup, on one line."""
-    return _printable(text.translate(_MARKUP))
+    return printable(text.translate(_MARKUP))
 
 
 def _markdown_line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(markdown_text(cell) for cell in cells) + " |"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without control characters, which move a terminal's cursor or turn the direction of a line."""
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in ("Cc", "Cf") else char for char in text)
 
@@ -65,7 +65,7 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e3 else whole(round(value))
     # A newline inside a cell would break the table.
-    return _printable(" ".join(str(value).split()))
+    return printable(" ".join(str(value).split()))
 
 
 def _width(text: str) -> int:

@@ -23,7 +23,7 @@ ARROWS = {
     "cost": set(),
 }
 # Small files that every folder may import, and that import none.
-GROUND_FLOOR = {"errors", "units", "display", "linux", "threading_layer"}
+GROUND_FLOOR = {"errors", "units", "display", "linux", "names", "threading_layer"}
 # The reading half imports these nowhere, not even inside a function.
 TORCH_FREE = {"cost", "records", "scaling", "report", "gate"}
 # The command line answers --help before any of these is imported.

@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from capratio.cost.roofline import Ceilings, limit
+from capratio.cost.roofline import Ceilings
 from capratio.measure.cuda_device import require_cuda
 from capratio.records.record import Exact
 from capratio.sweep.case import Case
 from capratio.sweep.measure_case import count_exactly, sample_policy
+from capratio.sweep.profile_case import layer_limit
 from capratio.sweep.timing import time_call
 from capratio.sweep.trial import Trial, build_layer, prepare_trial
 
@@ -41,23 +42,10 @@ def test_case(case: Case, group: str, ceilings: Ceilings, benchmark: Any) -> Non
     )
 
     trial.check(0, last)
-    benchmark.extra_info.update(counted(exact))
+    by_class = {f"{name}_flop": count for name, count in exact.flop.items()}
+    benchmark.extra_info.update(exact.counts | by_class)
     latency_s = benchmark.stats.stats.median if case.point.device == "cpu" else device_latency_s(case, trial)
     benchmark.extra_info.update(against_limit(case, exact, ceilings, latency_s))
-
-
-def counted(exact: Exact) -> dict[str, int]:
-    """The integers of a case, under the names that a record has."""
-    numbers = {
-        "flop": sum(exact.flop.values()),
-        **{f"{name}_flop": count for name, count in exact.flop.items()},
-        "op_bytes": exact.op_bytes,
-        "compulsory_bytes": exact.compulsory_bytes,
-        "parameters": exact.parameters,
-        "touched_parameters": exact.touched_parameters,
-        "routing_operations": exact.routing_operations,
-    }
-    return {name: value for name, value in numbers.items() if value is not None}
 
 
 def device_latency_s(case: Case, trial: Trial) -> float:
@@ -70,9 +58,8 @@ def device_latency_s(case: Case, trial: Trial) -> float:
 
 def against_limit(case: Case, exact: Exact, ceilings: Ceilings, latency_s: float) -> dict[str, float]:
     """The roofline of a case and how much of it a call reaches; nothing for a call that has nothing to do."""
-    flop = sum(exact.flop.values())
-    if exact.compulsory_bytes is None or not (flop or exact.compulsory_bytes):
+    roof = layer_limit(exact, case, ceilings)
+    if roof is None:
         return {}
-    limit_s = limit(ceilings, flop, exact.compulsory_bytes, case.point.cache, case.point.dtype).limit_s
-    told = {"limit_s": limit_s, "efficiency": limit_s / latency_s}
+    told = {"limit_s": roof.limit_s, "efficiency": roof.limit_s / latency_s}
     return told if case.point.device == "cpu" else told | {"device_latency_s": latency_s}

@@ -8,6 +8,7 @@ from capratio.display import markdown_table, markdown_text, text_table
 from capratio.gate.comparison import Comparison, Rise
 from capratio.gate.decision import Decision
 from capratio.gate.policy import Policy
+from capratio.gate.rank_inference import fewest_a_side
 from capratio.gate.sides import Side
 from capratio.units import counted, significant, whole
 
@@ -84,7 +85,11 @@ def _notes(comparison: Comparison, policy: Policy, independent: bool) -> list[st
         notes.append(f"{counted(times, 'case')} undecided: {sentence}.")
     blind = sum(d.detectable is not None and not isfinite(d.detectable) for d in comparison.decisions)
     if blind:
-        notes.append(f"{counted(blind, 'case')} with so few processes that no slowdown can be found; measure more.")
+        asked = sum(decision.ratio is not None for decision in comparison.decisions)
+        notes.append(
+            f"{counted(blind, 'case')} with so few processes that no slowdown can be found; {asked} together need at "
+            f"least {fewest_a_side(policy.alpha / asked)} a side."
+        )
     if independent:
         notes.append("Samples are taken as independent, as declared; samples of one process are not.")
     if comparison.void:

@@ -2,6 +2,7 @@
 
 from xml.etree import ElementTree
 
+from capratio.display import printable
 from capratio.gate.comparison import Comparison
 from capratio.gate.decision import Decision
 
@@ -15,12 +16,12 @@ def outcome_junit(comparison: Comparison) -> str:
     for decision in comparison.decisions:
         _add_decision(suite, decision, comparison.void)
     for rise in comparison.rises:
-        test = ElementTree.SubElement(suite, "testcase", classname=rise.quantity, name=_text(rise.case))
+        test = ElementTree.SubElement(suite, "testcase", classname=rise.quantity, name=printable(rise.case))
         told = f"rose from {rise.base} to {rise.head}, beyond its budget of {rise.budget:.3g}"
         ElementTree.SubElement(test, "failure", message=told)
     for case, why in comparison.failed.items():
-        test = ElementTree.SubElement(suite, "testcase", classname="latency", name=_text(case))
-        ElementTree.SubElement(test, "error", message=_text(why))
+        test = ElementTree.SubElement(suite, "testcase", classname="latency", name=printable(case))
+        ElementTree.SubElement(test, "error", message=printable(why))
     counted = {"tests": "testcase", "failures": "testcase/failure", "errors": "testcase/error"}
     for name, path in (*counted.items(), ("skipped", "testcase/skipped")):
         suite.set(name, str(len(suite.findall(path))))
@@ -29,7 +30,7 @@ def outcome_junit(comparison: Comparison) -> str:
 
 
 def _add_decision(suite: ElementTree.Element, decision: Decision, void: str | None) -> None:
-    test = ElementTree.SubElement(suite, "testcase", classname="latency", name=_text(decision.case))
+    test = ElementTree.SubElement(suite, "testcase", classname="latency", name=printable(decision.case))
     if void is not None:
         ElementTree.SubElement(test, "skipped", message=void)
     elif decision.status == "regressed":
@@ -39,8 +40,3 @@ def _add_decision(suite: ElementTree.Element, decision: Decision, void: str | No
         ElementTree.SubElement(test, "failure", message=told)
     elif decision.status == "undecided":
         ElementTree.SubElement(test, "skipped", message=decision.sentence)
-
-
-def _text(text: str) -> str:
-    """Without the characters that XML has no place for."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

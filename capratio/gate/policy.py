@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from capratio.errors import InputError
+from capratio.names import check_keys
 
 LATENCY = "latency"
 # Integers of a record, which are compared exactly.
@@ -83,7 +84,7 @@ def parse_policy(text: str, name: str) -> Policy:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{name} is not TOML ({error}).") from None
-    _check_keys(table, ("alpha", "anchor", "budgets"), name)
+    check_keys(table, ("alpha", "anchor", "budgets"), name)
     budgets = table.get("budgets", [])
     if not isinstance(budgets, list):
         raise InputError(f"{name}: budgets is {budgets!r}; write [[budgets]] tables.")
@@ -97,7 +98,7 @@ def parse_policy(text: str, name: str) -> Policy:
 def _budget(table: object, where: str) -> Budget:
     if not isinstance(table, dict):
         raise InputError(f"{where} is {table!r}; write a [[budgets]] table.")
-    _check_keys(table, ("cases", "quantity", "budget", "reason"), where)
+    check_keys(table, ("cases", "quantity", "budget", "reason"), where)
     cases, quantity, reason = (table.get(key) for key in ("cases", "quantity", "reason"))
     if not isinstance(cases, str) or not cases:
         raise InputError(f"{where} has cases = {cases!r}; give a pattern of case ids, such as '*/n1/*'.")
@@ -116,9 +117,3 @@ def _share(table: Mapping[str, object], key: str, default: float, name: str) -> 
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
         raise InputError(f"{name}: {key} is {value!r}; give a number between 0 and 1.")
     return float(value)
-
-
-def _check_keys(table: Mapping[str, object], known: tuple[str, ...], where: str) -> None:
-    for key in table:
-        if key not in known:
-            raise InputError(f"{where}: the key {key!r} is not known; it must be one of {', '.join(known)}.")

@@ -48,16 +48,6 @@ def _series(records: Sequence[Record]) -> Series:
 
 
 def _exact(record: Record) -> dict[str, int]:
-    exact, memory = record.exact, record.memory
-    if exact is None:
-        return {}
-    counted = {
-        "flop": sum(exact.flop.values()),
-        "op_bytes": exact.op_bytes,
-        "compulsory_bytes": exact.compulsory_bytes,
-        "parameters": exact.parameters,
-        "touched_parameters": exact.touched_parameters,
-        "routing_operations": exact.routing_operations,
-        "allocated_peak_bytes": None if memory is None else memory.allocated_peak_bytes,
-    }
-    return {quantity: value for quantity, value in counted.items() if value is not None}
+    counts = {} if record.exact is None else record.exact.counts
+    peak_bytes = None if record.memory is None else record.memory.allocated_peak_bytes
+    return counts if peak_bytes is None else counts | {"allocated_peak_bytes": peak_bytes}

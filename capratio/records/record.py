@@ -73,6 +73,19 @@ class Exact:
     flop_is_lower_bound: bool = False
     unknown_operations: tuple[str, ...] = ()
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What two commits must agree on to the integer, by name; what is not known is left out."""
+        named = {
+            "flop": sum(self.flop.values()),
+            "op_bytes": self.op_bytes,
+            "compulsory_bytes": self.compulsory_bytes,
+            "parameters": self.parameters,
+            "touched_parameters": self.touched_parameters,
+            "routing_operations": self.routing_operations,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from capratio.errors import InputError
+from capratio.names import check_keys
 from capratio.sweep.case import Case, Sampling
 from capratio.sweep.case_group import DEFAULTS, GROUP_KEYS, claims_of, group_cases, name_of, replicates_of
-from capratio.sweep.names import check_keys
 from capratio.sweep.ranges import text
 
 FILE_KEYS = ("name", "title", "analysis", "replicates", "side_by_side", "sampling", "defaults", "cases")

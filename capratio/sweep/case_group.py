@@ -19,10 +19,10 @@ from capratio.cost.spec import (
     check_bits,
 )
 from capratio.errors import InputError
+from capratio.names import one_of
 from capratio.records.record import Point
 from capratio.sweep.case import Case, Sampling, spec_of
 from capratio.sweep.expected import check_expected
-from capratio.sweep.names import one_of
 from capratio.sweep.ranges import booleans, integers, strings, text
 
 DEVICES = ("cpu", "cuda")

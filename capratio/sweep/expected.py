@@ -5,7 +5,7 @@ from typing import Any
 from capratio.cost import closed_form
 from capratio.cost.spec import LayerSpec
 from capratio.errors import InputError
-from capratio.sweep.names import check_keys
+from capratio.names import check_keys
 
 SELECTORS = ("layer", "form", "in_features", "out_features", "depth", "hidden", "gate", "bias")
 QUANTITIES = (

@@ -92,7 +92,7 @@ def profile_case(
             evict=evict,
         )
     limits = tuple(_row_limit(row, ceilings, point.dtype) for row in profile.rows)
-    return CaseProfile(case, profile, limits, timing.latency_s, _layer_limit(exact, case, ceilings), ceilings)
+    return CaseProfile(case, profile, limits, timing.latency_s, layer_limit(exact, case, ceilings), ceilings)
 
 
 def _evict(case: Case, trial: Trial) -> Callable[[], None] | None:
@@ -120,7 +120,8 @@ def _row_limit(row: ProfileRow, ceilings: Ceilings, dtype: str) -> RooflineLimit
     return one._replace(limit_s=row.calls * one.limit_s)
 
 
-def _layer_limit(exact: Exact, case: Case, ceilings: Ceilings) -> RooflineLimit | None:
+def layer_limit(exact: Exact, case: Case, ceilings: Ceilings) -> RooflineLimit | None:
+    """The roofline of a whole call, None for one that has nothing to read or compute."""
     flop = sum(exact.flop.values())
     if exact.compulsory_bytes is None or not (flop or exact.compulsory_bytes):
         return None

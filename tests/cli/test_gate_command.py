@@ -49,6 +49,19 @@ def test_a_regression_is_named_with_its_ratio(base: str, tmp_path: Path, capsys:
     assert any("as declared" in line for line in told)
 
 
+def test_too_few_processes_are_told_how_many_would_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Twenty cases at 5 %: 1 in 400, and six against six give 1 in 924.
+    sides = [
+        benchmark_file(tmp_path / side, **{f"c{n}": QUIET[:3] for n in range(20)}) for side in ("b.json", "h.json")
+    ]
+
+    run(["gate", "files", *sides, "--independent-samples"])
+
+    assert "20 cases with so few processes that no slowdown can be found; 20 together need at least 6 a side." in (
+        capsys.readouterr().out
+    )
+
+
 def test_nothing_compared_is_5(base: str, tmp_path: Path) -> None:
     assert 5 == run(["gate", "files", base, benchmark_file(tmp_path / "head.json", b=QUIET)])
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from capratio.gate import rank_inference
-from capratio.gate.rank_inference import RankInference, fewest_a_side, fewest_pairs, paired, unpaired
+from capratio.gate.rank_inference import RankInference, fewest_a_side, paired, unpaired
 
 # Sixty-fourths, so that differences are exact, and thresholds that lie between them.
 VALUES = st.lists(st.integers(-64, 64).map(lambda value: value / 64), min_size=3, max_size=12, unique=True)
@@ -83,8 +83,8 @@ def test_ties_are_never_counted_as_above(inference: RankInference) -> None:
 
 
 def test_the_fewest_processes_are_counted_by_hand() -> None:
-    # 2^-12 is 1 in 4096; 5 % over 200 cases is 1 in 4000.
-    assert 12 == fewest_pairs(0.05 / 200)
+    # Twelve pairs: 2^-12 is 1 in 4096, and 5 % over 200 cases is 1 in 4000.
+    assert paired([0.1] * 11).least_p > 0.05 / 200 >= paired([0.1] * 12).least_p
     # Six against six: 1 in 924.
     assert 6 == fewest_a_side(1 / 924)
     assert 7 == fewest_a_side(1 / 925)

@@ -17,13 +17,13 @@ from capratio.kernels.leaf_linear.outer import outer_products, sum_outer_product
 from capratio.kernels.path_linear import reference
 from capratio.kernels.path_linear.formed_tiles import carry_to_parents, multiply_formed, multiply_formed_transposed
 from capratio.kernels.path_linear.node_levels import multiply_levels
-from capratio.kernels.path_linear.ordering import resolve_order
+from capratio.kernels.path_linear.ordering import order_of, resolve_order
 from capratio.kernels.precision import product_dtype
 
 
 def path_linear(x: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str) -> torch.Tensor:
     """y_n = (sum over l of weight[node_l]) x_n: (N, p), (2^(k+1) - 1, q, p), (N, k) -> (N, q)."""
-    order = _resolved(order, weight, bits)
+    order = order_of(order, weight, bits, tiled=True)
     out = _multiply(x, weight, bits, order, multiply_formed, weight.shape[1])
     return reference.path_linear(x, weight, bits, order) if out is None else out
 
@@ -32,7 +32,7 @@ def path_linear_input_gradient(
     grad: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str
 ) -> torch.Tensor:
     """dx_n = (sum over l of weight[node_l])^T dy_n: (N, q), (2^(k+1) - 1, q, p), (N, k) -> (N, p)."""
-    order = _resolved(order, weight, bits)
+    order = order_of(order, weight, bits, tiled=True)
     out = _multiply(grad, weight, bits, order, multiply_formed_transposed, weight.shape[2])
     return reference.path_linear_input_gradient(grad, weight, bits, order) if out is None else out
 
@@ -123,11 +123,6 @@ def _multiply(
     else:
         form(array(inputs), array(weight), depth, order == "prefixes", *sorted_tokens, array(out))
     return out.to(rows.dtype)
-
-
-def _resolved(order: str, weight: torch.Tensor, bits: torch.Tensor) -> str:
-    _, q, p = weight.shape
-    return resolve_order(order, len(bits), p, q, bits.shape[1], weight.itemsize, tiled=True)
 
 
 def _group(bits: torch.Tensor) -> NodeGroups:

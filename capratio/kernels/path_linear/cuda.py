@@ -12,7 +12,7 @@ from capratio.kernels.cuda.grouped_triton import add_products, multiply
 from capratio.kernels.cuda.leaf_triton import leaves
 from capratio.kernels.cuda.outer_triton import sum_outer_products
 from capratio.kernels.cuda.token_tiles import add_children, sort_tokens
-from capratio.kernels.path_linear.ordering import resolve_order
+from capratio.kernels.path_linear.ordering import order_of
 from capratio.kernels.routing import node_rows
 
 
@@ -21,14 +21,14 @@ def path_linear(x: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order
 
     Raises InputError for a dtype other than float32, bfloat16 and float16; so do the gradients.
     """
-    return _multiply(x, weight, bits, _resolved(order, weight, bits))
+    return _multiply(x, weight, bits, order_of(order, weight, bits, tiled=False))
 
 
 def path_linear_input_gradient(
     grad: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str
 ) -> torch.Tensor:
     """dx_n = (sum over l of weight[node_l])^T dy_n: (N, q), (2^(k+1) - 1, q, p), (N, k) -> (N, p)."""
-    return _multiply(grad, weight.transpose(1, 2), bits, _resolved(order, weight, bits))
+    return _multiply(grad, weight.transpose(1, 2), bits, order_of(order, weight, bits, tiled=False))
 
 
 def path_linear_weight_gradient(
@@ -44,7 +44,7 @@ def path_linear_weight_gradient(
     total = grad.new_empty(rows, grad.shape[1], x.shape[1])
     tokens = sort_tokens(leaves(bits), count)
     offsets = tokens.offsets(count)
-    if total.itemsize == 4 and _resolved(order, total, bits) != "nodes":
+    if total.itemsize == 4 and order_of(order, total, bits, tiled=False) != "nodes":
         sum_outer_products(total[count - 1 :], grad, x, tokens.order, offsets[:-1], offsets[1:], count)
         add_children(total, depth)
         return total
@@ -82,8 +82,3 @@ def _multiply(x: torch.Tensor, matrices: torch.Tensor, bits: torch.Tensor, order
         nodes = matrices[2**level - 1 : 2 ** (level + 1) - 1]
         add_products(total, x, nodes, tokens.shifted(depth - level))
     return total.to(x.dtype)
-
-
-def _resolved(order: str, weight: torch.Tensor, bits: torch.Tensor) -> str:
-    _, q, p = weight.shape
-    return resolve_order(order, len(bits), p, q, bits.shape[1], weight.itemsize, tiled=False)

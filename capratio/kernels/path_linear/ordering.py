@@ -46,6 +46,12 @@ def resolve_order(
     return _chosen(tokens, in_features, out_features, depth, itemsize, tiled) if depth else ORDERS[0]
 
 
+def order_of(order: str, weight: torch.Tensor, bits: torch.Tensor, *, tiled: bool) -> str:
+    """As ``resolve_order``, for a table (2^(k+1) - 1, q, p) and bits (N, k)."""
+    _, q, p = weight.shape
+    return resolve_order(order, len(bits), p, q, bits.shape[1], weight.itemsize, tiled=tiled)
+
+
 # Choosing takes about as long as the product of one token, so choices are remembered.
 @lru_cache(maxsize=1024)
 def _chosen(tokens: int, in_features: int, out_features: int, depth: int, itemsize: int, tiled: bool) -> str:

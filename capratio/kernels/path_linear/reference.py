@@ -3,7 +3,7 @@
 import torch
 
 from capratio.kernels.leaf_index.reference import leaf_index
-from capratio.kernels.path_linear.ordering import resolve_order
+from capratio.kernels.path_linear.ordering import order_of
 from capratio.kernels.path_linear.path_matrices import leaf_matrices, prefix_matrices
 from capratio.kernels.path_linear.path_sums import PathSums, Places
 from capratio.kernels.precision import multiply_into, product_dtype, sum_dtype
@@ -13,14 +13,14 @@ from capratio.kernels.touched_rows import touched_rows
 
 def path_linear(x: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str) -> torch.Tensor:
     """y_n = (sum over l of weight[node_l]) x_n: (N, p), (2^(k+1) - 1, q, p), (N, k) -> (N, q)."""
-    return _multiply(x, weight.transpose(1, 2), bits, _resolved(order, weight, bits))
+    return _multiply(x, weight.transpose(1, 2), bits, order_of(order, weight, bits, tiled=False))
 
 
 def path_linear_input_gradient(
     grad: torch.Tensor, weight: torch.Tensor, bits: torch.Tensor, order: str
 ) -> torch.Tensor:
     """dx_n = (sum over l of weight[node_l])^T dy_n: (N, q), (2^(k+1) - 1, q, p), (N, k) -> (N, p)."""
-    return _multiply(grad, weight, bits, _resolved(order, weight, bits))
+    return _multiply(grad, weight, bits, order_of(order, weight, bits, tiled=False))
 
 
 def path_linear_weight_gradient(
@@ -51,7 +51,7 @@ def _sum_gradients(
     groups = group_by_leaf(bits)
     columns = groups.gather(grad).to(product_dtype(grad)).t()
     inputs = groups.gather(x).to(product_dtype(x))
-    order = _resolved(order, total, bits)
+    order = order_of(order, total, bits, tiled=False)
     if order == "nodes":
         for level in range(depth + 1):
             for prefix, tokens in groups.prefixes(depth - level):
@@ -94,8 +94,3 @@ def _apply_nodes(inputs: torch.Tensor, matrices: torch.Tensor, groups: TokenGrou
             matrix = matrices[2**level - 1 + prefix].to(inputs.dtype)
             total[tokens].add_(torch.mm(inputs[tokens], matrix))
     return total
-
-
-def _resolved(order: str, weight: torch.Tensor, bits: torch.Tensor) -> str:
-    _, q, p = weight.shape
-    return resolve_order(order, len(bits), p, q, bits.shape[1], weight.itemsize, tiled=False)

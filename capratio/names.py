@@ -1,4 +1,4 @@
-"""Names that a case file may use, and the nearest right one where a name is wrong."""
+"""Names that a file from outside may use, and the nearest right one where a name is wrong."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
