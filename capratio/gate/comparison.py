@@ -28,7 +28,8 @@ class Comparison:
 
     decisions: of the cases on both sides, in base's order. rises: exact ones beyond their budgets. compared_exactly:
     how many exact quantities were compared. only_base, only_head: cases of one side. failed: case → why it has no
-    latency at head, though base has one. void: why the run says nothing, or None.
+    latency at head, though base has one. void: why the run says nothing, or None. notes: sentences that the run says of
+    itself: blocks, spread, power; none where files were compared.
     """
 
     base: Side
@@ -40,6 +41,7 @@ class Comparison:
     only_head: tuple[str, ...]
     failed: Mapping[str, str]
     void: str | None
+    notes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
