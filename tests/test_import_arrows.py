@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "capratio"
 # folder → folders that it may import beside itself.
 ARROWS = {
     "cli": {"report", "gate", "sweep", "cost", "scaling", "measure", "records"},
-    "report": {"scaling", "records", "cost"},
+    "report": {"scaling", "gate", "records", "cost"},
     "scaling": {"records", "cost"},
     "gate": {"records"},
     "sweep": {"records", "measure", "cost", "inputs", "layers", "kernels"},
@@ -23,7 +23,7 @@ ARROWS = {
     "cost": set(),
 }
 # Small files that every folder may import, and that import none.
-GROUND_FLOOR = {"errors", "units", "display", "linux", "names", "threading_layer"}
+GROUND_FLOOR = {"errors", "units", "display", "linux", "names", "threading_layer", "watched_process"}
 # The reading half imports these nowhere, not even inside a function.
 TORCH_FREE = {"cost", "records", "scaling", "report", "gate"}
 # The command line answers --help before any of these is imported.

@@ -19,7 +19,9 @@ def forest_line(decision: Decision) -> str:
     line = ["·"] * WIDTH
     reach = BUDGETS * log1p(decision.budget) or NARROWEST
     low, high = _place(decision.low, reach), _place(decision.high, reach)
-    line[max(low, 0) : min(high, WIDTH - 1) + 1] = "─" * (min(high, WIDTH - 1) - max(low, 0) + 1)
+    # An interval that lies beyond the line covers none of it.
+    for place in range(max(low, 0), min(high, WIDTH - 1) + 1):
+        line[place] = "─"
     for ratio, mark in ((1 / (1 + decision.budget), "┊"), (1 + decision.budget, "┊"), (1.0, "│")):
         line[_place(ratio, reach)] = mark
     line[min(max(_place(decision.ratio, reach), 0), WIDTH - 1)] = "●"

@@ -29,7 +29,7 @@ class Comparison:
     decisions: of the cases on both sides, in base's order. rises: exact ones beyond their budgets. compared_exactly:
     how many exact quantities were compared. only_base, only_head: cases of one side. failed: case → why it has no
     latency at head, though base has one. void: why the run says nothing, or None. notes: sentences that the run says of
-    itself: blocks, spread, power; none where files were compared.
+    itself: blocks, spread, power; none where files were compared. exact_only: whether no latency was to be compared.
     """
 
     base: Side
@@ -42,6 +42,7 @@ class Comparison:
     failed: Mapping[str, str]
     void: str | None
     notes: tuple[str, ...] = ()
+    exact_only: bool = False
 
     @property
     def verdict(self) -> str:
@@ -56,7 +57,7 @@ class Comparison:
         if self.failed:
             return "failed"
         if not self.decisions:
-            return "nothing"
+            return "passed" if self.exact_only and self.compared_exactly else "nothing"
         return "undecided" if "undecided" in statuses or self.only_base else "passed"
 
 
@@ -79,7 +80,7 @@ def compare(base: Side, head: Side, policy: Policy, *, independent: bool = False
         for case in both
         if base.series[case].latencies_s and head.series[case].latencies_s
     ]
-    rises, compared = _exact_rises(base, head, both, policy)
+    rises, compared = exact_rises(base, head, both, policy)
     return Comparison(
         base,
         head,
@@ -102,7 +103,8 @@ def _question(case: str, base: Series, head: Series, policy: Policy, independent
     return Question(case, budget, unpaired(*logs))
 
 
-def _exact_rises(base: Side, head: Side, both: list[str], policy: Policy) -> tuple[tuple[Rise, ...], int]:
+def exact_rises(base: Side, head: Side, both: list[str], policy: Policy) -> tuple[tuple[Rise, ...], int]:
+    """The exact quantities of the cases on both sides that rose beyond their budgets, and how many were compared."""
     rises, compared = [], 0
     for case in both:
         before, after = base.series[case].exact, head.series[case].exact

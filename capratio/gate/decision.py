@@ -56,22 +56,26 @@ class Decision:
     sentence: str = ""
 
 
-def decide(questions: Sequence[Question], alpha: float) -> list[Decision]:
+def decide(questions: Sequence[Question], alpha: float, others: int = 0) -> list[Decision]:
     """One decision a question, in their order.
 
     Args: alpha: the chance of one false regression or more among all questions, and of each bound of an interval.
+    others: questions of the same family that are not asked now, since an earlier look answered them.
     """
     asked = [question for question in questions if question.inference is not None]
-    corrected = holm({q.case: q.inference.p_above(log1p(q.budget)) for q in asked if q.inference is not None})
-    return [_decide(question, corrected.get(question.case), alpha, len(asked)) for question in questions]
+    corrected = holm({q.case: q.inference.p_above(log1p(q.budget)) for q in asked if q.inference is not None}, others)
+    return [_decide(question, corrected.get(question.case), alpha, len(asked) + others) for question in questions]
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Each p-value corrected for their number, so that alpha bounds the chance of any false one among them."""
+def holm(p_values: Mapping[str, float], others: int = 0) -> dict[str, float]:
+    """Each p-value corrected for their number, so that alpha bounds the chance of any false one among them.
+
+    Args: others: hypotheses of the family that are not rejected here; they count as if their p-values were 1.
+    """
     corrected: dict[str, float] = {}
     largest = 0.0
     for rank, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[name]))
+        largest = max(largest, min(1.0, (len(p_values) + others - rank) * p_values[name]))
         corrected[name] = largest
     return corrected
 

@@ -29,6 +29,7 @@ def outcome_json(comparison: Comparison, policy: Policy) -> str:
         "only_base": list(comparison.only_base),
         "only_head": list(comparison.only_head),
         "failed": dict(comparison.failed),
+        "notes": list(comparison.notes),
     }
     return json.dumps(described, indent=2, allow_nan=False) + "\n"
 

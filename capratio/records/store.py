@@ -118,12 +118,12 @@ def read_run(run_dir: Path) -> Run:
     if source is None or not (run_dir / MACHINE).is_file():
         missing = f"{RECORDS} or {RECORDS_GZ}" if source is None else MACHINE
         raise InputError(f"{run_dir} has no {missing}; give the folder of a run, as 'capratio sweep' leaves it.")
-    records, torn = _read_lines(source, decode)
+    records, torn = read_lines(source, decode)
     _check_replicates(source, records)
     ceilings: list[dict[str, Any]] = []
     if (run_dir / CEILINGS).is_file():
         # The record whose ceilings were cut off carries its own limit, so that nothing else depends on the lost line.
-        ceilings, _ = _read_lines(run_dir / CEILINGS, parse_object)
+        ceilings, _ = read_lines(run_dir / CEILINGS, parse_object)
     machine = _read_object(run_dir / MACHINE, parse_object, MEND_MACHINE)
     return Run(run_dir, machine, tuple(records), tuple(ceilings), torn, _read_plan(run_dir / PLAN))
 
@@ -207,8 +207,11 @@ def _check_plan(planned: Mapping[str, object]) -> dict[str, int]:
     return checked
 
 
-def _read_lines(path: Path, parse: Callable[[str], Item]) -> tuple[list[Item], bool]:
-    """Every line of a file, parsed, and whether a torn last line was left out."""
+def read_lines(path: Path, parse: Callable[[str], Item]) -> tuple[list[Item], bool]:
+    """Every line of a file, parsed, and whether a torn last line was left out.
+
+    Raises InputError, one sentence, for a file that cannot be read and a line that ``parse`` refuses.
+    """
     items: list[Item] = []
     with _told(path, "read"), _opened(path) as file:
         for number, line in enumerate(_bounded_lines(file, path), start=1):

@@ -3,11 +3,9 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import capratio
@@ -24,7 +22,7 @@ from capratio.report.goal_table import WORDS as GOAL_WORDS
 from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.markdown import markdown_page
 from capratio.report.method import METHOD
-from capratio.report.palette import TONES
+from capratio.report.page_assets import LARGEST_PAGE_BYTES, asset, environment, style
 from capratio.report.side_by_side_summary import missing_peers
 from capratio.report.side_by_side_tables import (
     GRADIENT_HEADINGS,
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
     from capratio.report.side_by_side import ComparedPoint
     from capratio.scaling.verdict import Verdict
 
-LARGEST_PAGE_BYTES = 1_500_000
 _FITTED_WORDS = (
     "An exponent or ratio with its 95 % interval over processes. A law holds when the whole interval lies inside the "
     "promise ± margin (shaded), is broken when it lies outside, and is undecided otherwise."
@@ -101,17 +98,11 @@ def render_page(
     run: "Run", verdicts: "Sequence[Verdict]", figures: Sequence[DrawnFigure], evidence: Evidence, command: str
 ) -> str:
     """The page as HTML; everything that came from outside is escaped by the template."""
-    environment = Environment(
-        loader=PackageLoader("capratio.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     rows = summary_rows(evidence.frame)
     common = common_parts(rows)
     beside = side_by_side_section(run.records)
-    return environment.get_template("page.html.j2").render(
+    template = environment().get_template("page.html.j2")
+    return template.render(
         title=headline_title(run),
         lead=lead_sentence(run, evidence.frame),
         unfinished=unfinished(run),
@@ -143,8 +134,8 @@ def render_page(
         has_plan=run.planned is not None,
         version=capratio.__version__,
         summary_json=Markup(summary_json(rows)),
-        style=Markup(_style()),
-        script=Markup(_asset("table.js")),
+        style=Markup(style()),
+        script=Markup(asset("table.js")),
     )
 
 
@@ -209,15 +200,3 @@ def _copy_beside(run_dir: Path, out_dir: Path) -> None:
         else:
             # What an earlier report left here speaks of another run.
             (out_dir / name).unlink(missing_ok=True)
-
-
-def _style() -> str:
-    css = _asset("page.css")
-    for ground in ("light", "dark"):
-        tones = ";".join(f"--{tone.name}:{getattr(tone, ground)}" for tone in TONES)
-        css = css.replace(f"{{{{ {ground} }}}}", f"color-scheme:{ground};{tones}")
-    return css
-
-
-def _asset(name: str) -> str:
-    return (resources.files("capratio.report") / "templates" / name).read_text(encoding="utf-8")

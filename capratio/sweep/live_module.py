@@ -57,7 +57,7 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
             raise InputError(f"the module returned {given}; one tensor of shape (..., out_features) was expected.")
         return out
 
-    first = _first_output(call, module, input)
+    first = verified_output(call, module, input)
     point = _point(module, input, first)
     counted = count_operations(lambda: call(input), strict=False)
     called = measure_memory(lambda: call(input), device)
@@ -113,7 +113,11 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
     )
 
 
-def _first_output(call: Callable[[torch.Tensor], torch.Tensor], module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+def verified_output(call: Callable[[torch.Tensor], torch.Tensor], module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """The output of a call that gives the same one twice and leaves its input as it was.
+
+    Raises InputError where the module does not take x, WrongAnswerError where its output cannot be repeated.
+    """
     try:
         given_x = x.clone()
         first = call(x).clone()

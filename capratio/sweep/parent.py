@@ -4,7 +4,8 @@ import ctypes
 import os
 import signal
 
-PARENT = "CAPRATIO_PARENT"
+from capratio.watched_process import PARENT
+
 # From Linux's prctl.h: the signal that a process gets when its parent dies.
 PR_SET_PDEATHSIG = 1
 

@@ -20,8 +20,9 @@ from capratio.sweep.identity import PACKAGE, run_identity, same_identity
 from capratio.sweep.job import Job, plan_jobs
 from capratio.sweep.observer import Observer
 from capratio.sweep.plan import select_cases
-from capratio.sweep.process import Death, run_process
+from capratio.sweep.process import run_process
 from capratio.sweep.refusal import refusal
+from capratio.watched_process import Death
 
 # Case, replicate, status and reason of a measurement that was not made.
 Ending = tuple[str, int, str, str]

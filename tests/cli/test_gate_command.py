@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from capratio.cli.gate_outputs import Outputs, tell
 from capratio.cli.main import run
+from capratio.gate.comparison import Comparison
+from capratio.gate.policy import Policy
+from capratio.gate.sides import Side
 
 QUIET = [1.0, 1.001, 1.002, 1.003, 1.004, 1.005, 1.006]
 
@@ -26,6 +30,7 @@ def base(tmp_path: Path) -> str:
     "factor, options, code",
     [
         (1.0, ["--independent-samples"], 0),
+        (0.5, ["--independent-samples"], 0),
         (2.0, ["--independent-samples"], 1),
         (2.0, [], 0),
         (2.0, ["--strict"], 3),
@@ -71,13 +76,18 @@ def test_a_file_that_is_not_there_is_2(base: str, capsys: pytest.CaptureFixture[
     assert "nowhere.json is not there" in capsys.readouterr().err
 
 
-def test_json_and_markdown_are_written_and_hostile_names_stay_text(tmp_path: Path) -> None:
+KINDS = ("json", "junit", "markdown", "html")
+
+
+def test_every_file_is_written_and_hostile_names_stay_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "<img src=x>|`*\x1b[31m"
-    sides = [benchmark_file(tmp_path / side, **{name: QUIET}) for side in ("base.json", "head.json")]
+    base = benchmark_file(tmp_path / "base.json", **{name: QUIET, f"{name} is gone": QUIET})
+    head = benchmark_file(tmp_path / "head.json", **{name: QUIET})
 
-    options = [part for kind in ("json", "markdown", "junit") for part in (f"--{kind}", str(tmp_path / f"out.{kind}"))]
-    assert 0 == run(["gate", "files", *sides, *options])
+    options = [part for kind in KINDS for part in (f"--{kind}", str(tmp_path / f"out.{kind}"))]
+    assert 0 == run(["gate", "files", base, head, *options])
 
+    assert "\x1b" not in capsys.readouterr().out
     assert "&lt;img" in (tmp_path / "out.junit").read_text()
     assert name == json.loads((tmp_path / "out.json").read_text())["decisions"][0]["case"]
     markdown = (tmp_path / "out.markdown").read_text()
@@ -85,6 +95,58 @@ def test_json_and_markdown_are_written_and_hostile_names_stay_text(tmp_path: Pat
     assert not any("<img" in line for line in markdown.splitlines() if not line.startswith("    "))
     assert "\x1b" not in markdown
     assert markdown.startswith("**Undecided: nothing regressed")
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert "<img" not in page
+    assert "&lt;img src=x&gt;" in page
+    assert "\x1b" not in page
+
+
+def test_the_page_names_the_command_that_makes_it_again(base: str, tmp_path: Path) -> None:
+    html = tmp_path / "the gate.html"
+
+    run(["gate", "files", base, base, "--independent-samples", "--html", str(html)])
+
+    page = html.read_text(encoding="utf-8")
+    assert "✓</span> Passed: nothing is slower than its budget." in page
+    assert f"capratio gate files {base} {base} --independent-samples --html &#39;{html}&#39;" in page
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_in_a_folder_that_is_not_there_is_2_before_anything_is_read(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "nowhere" / "out"
+
+    assert 2 == run(["gate", "files", "no-base", "no-head", f"--{kind}", str(path)])
+    assert f"capratio: --{kind} {path}: there is no folder {path.parent}; make it, or give another path.\n" == (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_given_for_a_file_is_2(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == run(["gate", "files", "no-base", "no-head", f"--{kind}", str(tmp_path)])
+    assert f"--{kind} {tmp_path} is a folder; give the path of a file in it." in capsys.readouterr().err
+
+
+def test_help_names_every_file_that_can_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run(["gate", "files", "--help"])
+
+    shown = capsys.readouterr().out
+    assert [] == [kind for kind in (*KINDS, "strict") if f"--{kind}" not in shown]
+
+
+def test_what_a_run_says_of_itself_is_told_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    side = Side("runs/a", "run", {}, None, {})
+    told = Comparison(side, side, (), (), 0, (), (), {}, None, ("Twelve blocks of <one> process a side.",))
+    outputs = Outputs(False, *(tmp_path / kind for kind in KINDS))
+
+    assert 5 == tell(told, Policy(), outputs, "capratio gate commits")
+
+    assert "Twelve blocks of <one> process a side." in capsys.readouterr().out.splitlines()
+    assert ["Twelve blocks of <one> process a side."] == json.loads((tmp_path / "json").read_text())["notes"]
+    assert "- Twelve blocks of &lt;one&gt; process a side." in (tmp_path / "markdown").read_text().splitlines()
+    assert "<li>Twelve blocks of &lt;one&gt; process a side." in (tmp_path / "html").read_text(encoding="utf-8")
 
 
 def test_a_policy_with_an_unknown_key_is_2(base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,6 +32,16 @@ def test_what_lies_beyond_the_line_ends_in_an_arrow(low: float, high: float, fir
     assert (WIDTH, first, last) == (len(told), told[0], told[-1])
 
 
+@pytest.mark.parametrize("ratio, arrow, place", [(0.9, "◀", 0), (0.0, "◀", 0), (1.2, "▶", -1), (inf, "▶", -1)])
+def test_a_case_beyond_the_line_is_an_arrow_alone(ratio: float, arrow: str, place: int) -> None:
+    told = line(ratio, ratio * 0.99, ratio * 1.01)
+
+    assert WIDTH == len(told)
+    assert arrow == told[place]
+    assert "─" not in told
+    assert "●" not in told
+
+
 def test_a_case_without_an_estimate_has_no_line_and_one_without_a_budget_has() -> None:
     assert "" == line(None)
     assert "●" in line(1.001, 1.0, 1.002, budget=0.0)

@@ -15,7 +15,8 @@ from capratio.records.record import Record
 from capratio.records.store import read_run, write_plan
 from capratio.report.figures.table import FIGURES
 from capratio.report.lead import headline_title
-from capratio.report.page import LARGEST_PAGE_BYTES, ReportFiles, write_report
+from capratio.report.page import ReportFiles, write_report
+from capratio.report.page_assets import LARGEST_PAGE_BYTES
 
 COMMAND = "capratio report runs/x --out 'a & b'"
 

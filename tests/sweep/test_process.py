@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import capratio
-from capratio.sweep.process import Death, run_process
+from capratio.sweep.process import run_process
+from capratio.watched_process import Death
 
 
 def module(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> str:

@@ -14,6 +14,7 @@ from capratio.records.store import read_run
 from capratio.sweep import process, runner
 from capratio.sweep.observer import SilentObserver
 from capratio.sweep.runner import run_sweep
+from capratio.watched_process import Death
 
 CASES = """
 name = "tiny"
@@ -203,7 +204,7 @@ def test_a_case_that_kills_its_process_is_a_record_and_the_rest_is_measured(
         if len(started) > 1:
             return real(module, message, threads, limit_s)
         first = json.loads(message)["cases"][0]
-        return iter([{"starts": str(first)}, process.Death("crashed", "the process was ended by signal 11.")])
+        return iter([{"starts": str(first)}, Death("crashed", "the process was ended by signal 11.")])
 
     monkeypatch.setattr(runner, "run_process", crash_once)
 

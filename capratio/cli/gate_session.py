@@ -1,0 +1,160 @@
+"""What commands of the gate that measure share: cases and policy read, both sides built, the run made or continued."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from capratio.errors import InputError, NothingMeasuredError
+
+if TYPE_CHECKING:
+    from capratio.gate.blocks_run import BlocksRun
+    from capratio.gate.commits import GateCommit
+    from capratio.gate.comparison import Comparison
+    from capratio.gate.policy import Policy
+    from capratio.gate.side_process import MeasuredCase, SideEnvironment
+
+WORK = Path(".asv/gate")
+
+
+@dataclass(frozen=True, slots=True)
+class GateSession:
+    """Two sides of a repository, what is measured of them, and by which policy.
+
+    root: of the repository. folder: of the run.
+    """
+
+    root: Path
+    base: "GateCommit"
+    head: "GateCommit"
+    policy: "Policy"
+    cases: "tuple[MeasuredCase, ...]"
+    folder: Path
+
+    def run(self, time_limit_s: float | None) -> "Comparison":
+        """Build what is not built, measure what is not measured, and compare.
+
+        Raises BuildError for a commit that does not build, NothingMeasuredError for a side of which nothing can be
+        measured, InputError for a folder that holds another run.
+        """
+        from capratio.gate.block_plan import BASE, HEAD
+        from capratio.gate.blocks_comparison import comparison_of
+
+        base, head = build_sides(self.root, self.base, self.head)
+        run = self.measure(base, head, time_limit_s)
+        if run.broken is not None:
+            raise NothingMeasuredError(run.broken)
+        names = {BASE: self.base.name, HEAD: self.head.name}
+        return comparison_of(run, names, {BASE: self.base.commit, HEAD: self.head.commit})
+
+    def measure(self, base: "SideEnvironment", head: "SideEnvironment", time_limit_s: float | None) -> "BlocksRun":
+        """The run of two sides that are built, measured into the session's folder."""
+        from capratio.cli.gate_progress import gate_progress
+        from capratio.gate.block_plan import ProcessPlan
+        from capratio.gate.blocks_run import run_blocks
+        from capratio.gate.process_result import ProcessResult
+        from capratio.gate.process_store import ProcessStore
+        from capratio.gate.side_process import SideProcesses
+
+        processes = SideProcesses(base, head, self.cases)
+        seed = random.SystemRandom().getrandbits(31)
+        with ProcessStore(self.folder, self._identity(base, head), seed) as store, gate_progress() as progress:
+
+            def measure(plan: ProcessPlan) -> ProcessResult:
+                known = store.get(plan.key)
+                if known is None:
+                    known = processes.measure(plan)
+                    store.add(known)
+                return known
+
+            if len(store):
+                progress.note(f"{self.folder}: going on after {len(store)} processes that were measured before")
+            ids = [case.id for case in self.cases]
+            return run_blocks(ids, self.policy, store.described["seed"], measure, progress, time_limit_s)
+
+    def _identity(self, base: "SideEnvironment", head: "SideEnvironment") -> dict[str, object]:
+        from capratio.measure.machine import PACKAGE, machine_identity
+        from capratio.measure.source_state import content_hash
+
+        return {
+            "base": self.base.tree,
+            "head": self.head.tree,
+            "slowdown": [base.slowdown, head.slowdown],
+            "policy": {"alpha": self.policy.alpha, "anchor": self.policy.anchor, "blocks": list(self.policy.blocks)},
+            "cases": [asdict(case) for case in self.cases],
+            "machine": machine_identity(),
+            "capratio": content_hash(PACKAGE),
+        }
+
+
+def open_session(
+    base: str,
+    head: str | None,
+    policy_file: Path | None,
+    only: str | None,
+    budget: float | None,
+    out: Path | None,
+    exact: bool,
+) -> GateSession:
+    """Read what a gate needs, before anything is built or measured.
+
+    Raises InputError for a policy, case file or commit that is none, and a pattern without a match.
+    """
+    from capratio.gate.commits import find_commit, repository_root, working_tree
+    from capratio.gate.policy import read_policy
+    from capratio.linux import require_linux
+
+    require_linux()
+    root = repository_root(Path.cwd())
+    path = policy_file or root / "ci" / "gate.toml"
+    if policy_file is None and not path.is_file():
+        raise InputError(f"{root} has no ci/gate.toml; 'capratio gate init' writes one, or give --policy.")
+    policy = read_policy(path)
+    cases = _cases(path, policy.cases, only)
+    first, second = find_commit(root, base), working_tree(root) if head is None else find_commit(root, head)
+    policy = replace(policy, latency=policy.latency if budget is None else budget)
+    if exact:
+        policy = replace(policy, blocks=())
+    kind = "exact-" if exact else ""
+    folder = out or work_folder(root) / f"{kind}{first.commit[:12]}-{second.commit[:12]}"
+    return GateSession(root, first, second, policy, tuple(cases), folder)
+
+
+def work_folder(root: Path) -> Path:
+    """The folder of environments and runs in a repository, which git does not see."""
+    folder = root / WORK
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".gitignore").write_text("*\n")
+    return folder
+
+
+def build_sides(root: Path, base: "GateCommit", head: "GateCommit") -> "tuple[SideEnvironment, SideEnvironment]":
+    """Both commits in environments of their own.
+
+    Raises BuildError for the one that does not build.
+    """
+    from capratio.gate.block_plan import BASE, HEAD
+    from capratio.gate.environments import build_side
+
+    sides = []
+    for side, commit in ((BASE, base), (HEAD, head)):
+        click.echo(f"building {side}, {commit.commit[:12]} ({commit.name})", err=True)
+        sides.append(build_side(root, work_folder(root), side, commit))
+    return sides[0], sides[1]
+
+
+def _cases(policy_path: Path, name: str | None, only: str | None) -> "Sequence[MeasuredCase]":
+    from capratio.gate.side_process import MeasuredCase
+    from capratio.sweep.gate_cases import read_gate_cases
+
+    if name is None:
+        raise InputError(f"{policy_path} names no cases; write cases = 'gate_cases.toml', a file beside it.")
+    cases = read_gate_cases(policy_path.parent / name)
+    chosen = [case for case in cases if only is None or fnmatchcase(case.id, only.replace("[", "[[]"))]
+    if not chosen:
+        raise InputError(f"no case matches the pattern {only!r}; the {len(cases)} ids are such as {cases[0].id}.")
+    return [MeasuredCase(case.id, case.described, case.threads, case.sampling) for case in chosen]

@@ -1,0 +1,110 @@
+"""A run of blocks as a comparison: its decisions, its exact rises, and what it says of itself."""
+
+from collections.abc import Mapping
+from statistics import median
+
+from capratio.gate.block_plan import AGAIN, BASE, HEAD
+from capratio.gate.blocks_run import BlocksRun
+from capratio.gate.comparison import Comparison, exact_rises
+from capratio.gate.policy import LATENCY
+from capratio.gate.power import power, process_spread, ratio_spread
+from capratio.gate.sides import Series, Side
+from capratio.gate.validity import against_itself
+from capratio.units import counted, seconds
+
+SLOWDOWNS = (0.05, 0.10)
+
+
+def comparison_of(run: BlocksRun, names: Mapping[str, str], commits: Mapping[str, str]) -> Comparison:
+    """What a run says.
+
+    Args: names, commits: of ``base`` and ``head``.
+    """
+    base, head = (_side(run, side, names[side], commits[side]) for side in (BASE, HEAD))
+    both = [case for case in base.series if case in head.series]
+    rises, compared = exact_rises(base, head, both, run.policy)
+    failed_at_head = {case: why for case, (side, why) in run.lost.items() if side == HEAD}
+    return Comparison(
+        base,
+        head,
+        tuple(run.decisions[case] for case in run.cases if case in run.decisions and case not in run.lost),
+        rises,
+        compared,
+        (),
+        tuple(case for case, (side, _) in run.lost.items() if side == BASE and case not in run.trial[HEAD].failed),
+        failed_at_head,
+        run.void,
+        tuple(_notes(run)) if run.policy.blocks else ("Exact quantities alone were compared, and no latency.",),
+        exact_only=not run.policy.blocks,
+    )
+
+
+def _side(run: BlocksRun, side: str, name: str, commit: str) -> Side:
+    trial = run.trial[side]
+    series = {
+        case: Series(
+            tuple(block[side].latency_s(case) for block in run.blocks if case in block[side].samples_s),
+            processes=True,
+            exact=trial.counts.get(case, {}),
+        )
+        for case in trial.samples_s
+    }
+    return Side(name, "gate", {}, commit, series)
+
+
+def _notes(run: BlocksRun) -> list[str]:
+    notes = [_blocks_note(run)]
+    ratios = {case: run.log_ratios(case) for case in run.cases}
+    ratios = {case: values for case, values in ratios.items() if len(values) > 1}
+    if ratios and run.looked is not None:
+        notes += [_spread_note(ratios), *_power_notes(run, ratios)]
+    shifts = against_itself(run.blocks)
+    if shifts:
+        told = ", ".join(f"{shift:+.1%}" for shift in shifts)
+        notes.append(
+            f"Base measured against itself differed by {told} (median of the cases in each block that has both)."
+        )
+    if run.confirmations:
+        notes.append(
+            f"What regressed was measured again in {counted(len(run.confirmations), 'block')}, sides in reverse order."
+        )
+    if run.short:
+        notes.append("The time limit ended the run before its last look.")
+    notes += [f"{case} failed at base: {why}." for case, (side, why) in run.lost.items() if side == BASE]
+    return notes
+
+
+def _blocks_note(run: BlocksRun) -> str:
+    twice = sum(AGAIN in block for block in run.blocks)
+    aside = f", {len(run.aside)} more set aside since the machine moved within them" if run.aside else ""
+    looks = " and ".join(str(count) for count in run.policy.blocks)
+    return (
+        f"{counted(len(run.blocks), 'block')} of one fresh process a side, sides and cases in random order (seed "
+        f"{run.seed}), base twice in {twice} of them{aside}; {seconds(run.took_s)} of measuring. Looks at {looks} "
+        "blocks share alpha by halves, so that looking often costs nothing."
+    )
+
+
+def _spread_note(ratios: Mapping[str, list[float]]) -> str:
+    spreads = {case: process_spread(values) for case, values in ratios.items()}
+    worst = max(spreads, key=spreads.__getitem__)
+    return (
+        f"Processes of one commit spread by {median(spreads.values()):.1%} (median of the cases; most: "
+        f"{spreads[worst]:.1%}, {worst})."
+    )
+
+
+def _power_notes(run: BlocksRun, ratios: Mapping[str, list[float]]) -> list[str]:
+    assert run.looked is not None
+    alpha = run.looked.alpha / len(run.cases)
+    notes = []
+    for slowdown in SLOWDOWNS:
+        chances = [
+            power(ratio_spread(values), len(values), run.policy.budget(case, LATENCY), slowdown, alpha)
+            for case, values in ratios.items()
+        ]
+        notes.append(
+            f"A slowdown of {slowdown:.0%} of one case would have been found with a chance of {median(chances):.0%} "
+            f"(median of the cases; least: {min(chances):.0%})."
+        )
+    return notes

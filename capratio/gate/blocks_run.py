@@ -1,0 +1,210 @@
+"""A gate's run: blocks of processes until every case is decided, then a confirmation of what regressed.
+
+The run is a function of what its processes give, so that an interrupted one is continued by running it again: what a
+process gave before is not measured again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from math import log
+from typing import Protocol
+
+from capratio.gate.block_plan import AGAIN, BASE, HEAD, ProcessPlan, plan_block, plan_confirmation, plan_trial
+from capratio.gate.decision import Decision, Question, decide
+from capratio.gate.looks import Look, plan_looks
+from capratio.gate.policy import LATENCY, Policy
+from capratio.gate.process_result import ProcessResult
+from capratio.gate.rank_inference import paired
+from capratio.gate.validity import Block, base_differs_from_itself, most_aside, moved, sides_differ
+
+Measure = Callable[[ProcessPlan], ProcessResult]
+
+
+class Watcher(Protocol):
+    """Who is told how a run goes on."""
+
+    def began(self, stage: str, block: int, of: int) -> None:
+        """A block of a stage begins; of: blocks until the next look."""
+
+    def block_done(self, run: "BlocksRun") -> None:
+        """A block was measured."""
+
+
+@dataclass
+class BlocksRun:
+    """What a run has seen so far.
+
+    seed: of every order. trial: the process of each side that showed which cases run and counted. cases: those that
+    run on both sides. lost: case → (side, why) of those that do not, or no longer. blocks: those that count. aside:
+    how many were set aside, since the machine moved. decisions: of the cases that are closed or were looked at.
+    confirmations: the blocks that measured again what regressed. took_s: seconds of all processes. looked: the last
+    look. void: why the run says nothing. short: whether the time limit ended it before its last look.
+    """
+
+    policy: Policy
+    seed: int
+    trial: dict[str, ProcessResult] = field(default_factory=dict)
+    cases: list[str] = field(default_factory=list)
+    lost: dict[str, tuple[str, str]] = field(default_factory=dict)
+    blocks: list[Block] = field(default_factory=list)
+    aside: list[str] = field(default_factory=list)
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    confirmations: list[Block] = field(default_factory=list)
+    took_s: float = 0.0
+    looked: Look | None = None
+    void: str | None = None
+    short: bool = False
+
+    @property
+    def broken(self) -> str | None:
+        """Why a side could not be measured at all."""
+        return next((f"{side} cannot be measured: {r.broken}" for side, r in self.trial.items() if r.broken), None)
+
+    def log_ratios(self, case: str, blocks: Sequence[Block] | None = None) -> list[float]:
+        """Of head over base, one a block that has the case on both sides."""
+        return [
+            log(block[HEAD].latency_s(case) / block[BASE].latency_s(case))
+            for block in (self.blocks if blocks is None else blocks)
+            if case in block[BASE].samples_s and case in block[HEAD].samples_s
+        ]
+
+
+def run_blocks(
+    cases: Sequence[str],
+    policy: Policy,
+    seed: int,
+    measure: Measure,
+    watcher: Watcher,
+    time_limit_s: float | None = None,
+) -> BlocksRun:
+    """Measure until every case is decided, the last look is taken, the time is over, or the machine makes it void.
+
+    Args: cases: ids. measure: gives what a planned process measured. time_limit_s: seconds of all processes together,
+    after which no further block begins; a confirmation is made all the same.
+    """
+    run = BlocksRun(policy, seed)
+    _try_sides(run, cases, measure, watcher)
+    open_cases = list(run.cases)
+    for look in plan_looks(policy.blocks, policy.alpha):
+        if not open_cases:
+            break
+        _measure_until(run, look, open_cases, measure, watcher, time_limit_s)
+        open_cases = [case for case in open_cases if case not in run.lost]
+        if run.blocks:
+            _look(run, look, open_cases)
+            open_cases = [case for case in open_cases if run.decisions[case].status == "undecided"]
+        if run.void or run.short:
+            break
+    run.void = (
+        run.void or sides_differ(run.blocks, policy.latency) or base_differs_from_itself(run.blocks, policy.latency)
+    )
+    if not run.void:
+        _confirm(run, measure, watcher)
+    return run
+
+
+def _try_sides(run: BlocksRun, cases: Sequence[str], measure: Measure, watcher: Watcher) -> None:
+    watcher.began("trial", 0, 1)
+    for side in (BASE, HEAD):
+        run.trial[side] = _measured(run, plan_trial(side, cases, run.seed), measure)
+    if run.broken is None:
+        _lose(run, run.trial)
+        run.cases = [case for case in cases if case not in run.lost]
+    watcher.block_done(run)
+
+
+def _measured(run: BlocksRun, plan: ProcessPlan, measure: Measure) -> ProcessResult:
+    result = measure(plan)
+    run.took_s += result.took_s
+    return result
+
+
+def _lose(run: BlocksRun, block: Block) -> None:
+    """Leave out what failed on a side; on both, base is named."""
+    for side in (AGAIN, HEAD, BASE):
+        if side in block:
+            named = BASE if side == AGAIN else side
+            run.lost |= {case: (named, why) for case, why in block[side].failed.items()}
+
+
+def _measure_until(
+    run: BlocksRun, look: Look, cases: list[str], measure: Measure, watcher: Watcher, time_limit_s: float | None
+) -> None:
+    while len(run.blocks) < look.blocks:
+        if time_limit_s is not None and run.took_s >= time_limit_s:
+            run.short = True
+            return
+        watcher.began("blocks", len(run.blocks), look.blocks)
+        going = [case for case in cases if case not in run.lost]
+        if not going:
+            return
+        plans = plan_block(len(run.blocks) + len(run.aside), going, run.seed)
+        block = {plan.side: _measured(run, plan, measure) for plan in plans}
+        _lose(run, block)
+        name = _unusable(block, run.policy.anchor)
+        if name is None:
+            run.blocks.append(block)
+        else:
+            run.aside.append(name)
+            if len(run.aside) > most_aside(look.blocks):
+                run.void = _restless(run)
+                return
+        watcher.block_done(run)
+
+
+def _unusable(block: Block, anchor: float) -> str | None:
+    if any(result.broken for result in block.values()):
+        return "a process that could not begin"
+    return moved(block, anchor)
+
+
+def _restless(run: BlocksRun) -> str:
+    return (
+        f"{len(run.aside)} of {len(run.aside) + len(run.blocks)} blocks had to be set aside: work that no commit "
+        f"changes ({', '.join(sorted({name.removesuffix('_s') for name in run.aside}))}) moved by more than "
+        f"{run.policy.anchor:.0%} within them; measure on a quiet machine"
+    )
+
+
+def _look(run: BlocksRun, look: Look, cases: list[str]) -> None:
+    questions = [
+        Question(case, run.policy.budget(case, LATENCY), paired(ratios) if (ratios := run.log_ratios(case)) else None)
+        for case in cases
+    ]
+    for decision in decide(questions, look.alpha, others=len(run.cases) - len(questions)):
+        run.decisions[decision.case] = decision
+    run.looked = Look(len(run.blocks), look.alpha)
+
+
+def _confirm(run: BlocksRun, measure: Measure, watcher: Watcher) -> None:
+    """Measure again what regressed, as many blocks as the first look has, and keep it where it regresses again."""
+    slower = [case for case, decision in run.decisions.items() if decision.status == "regressed"]
+    if not slower:
+        return
+    needed, block_number = run.policy.blocks[0], 0
+    while len(run.confirmations) < needed and block_number < needed + most_aside(needed):
+        watcher.began("confirmation", len(run.confirmations), needed)
+        plans = plan_confirmation(block_number, slower, run.seed)
+        block = {plan.side: _measured(run, plan, measure) for plan in plans}
+        block_number += 1
+        if _unusable(block, run.policy.anchor) is None:
+            run.confirmations.append(block)
+        watcher.block_done(run)
+    questions = [
+        Question(case, run.policy.budget(case, LATENCY), paired(ratios))
+        for case in slower
+        if (ratios := run.log_ratios(case, run.confirmations))
+    ]
+    again = {decision.case: decision for decision in decide(questions, run.policy.alpha)}
+    for case in slower:
+        run.decisions[case] = confirmed(run.decisions[case], again.get(case))
+
+
+def confirmed(first: Decision, again: Decision | None) -> Decision:
+    """A regression that was seen twice, or else ``undecided``."""
+    if again is None or again.ratio is None:
+        return replace(first, status="undecided", sentence="a regression was seen, and it could not be measured again")
+    told = f"{again.ratio:.3f} when measured again in reverse order"
+    if again.status != "regressed":
+        return replace(first, status="undecided", sentence=f"a regression was seen once, and {told}")
+    return replace(first, sentence=told)

@@ -1,0 +1,94 @@
+"""A gate's folder: what is compared, and one appended line a process, so that an interrupted run goes on."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from capratio.errors import InputError
+from capratio.gate.process_result import ProcessResult, decode_result, encode_result
+from capratio.records.append_file import AppendFile
+from capratio.records.store import read_lines
+from capratio.records.strict_json import parse_object
+from capratio.records.whole_file import write_whole
+
+GATE = "gate.json"
+PROCESSES = "processes.jsonl"
+SCHEMA = 1
+
+
+class ProcessStore:
+    """The processes of a run by their keys, on the disk before ``add`` returns; a context manager.
+
+    described: what ``gate.json`` holds, with the seed that the run began with.
+
+    Raises InputError on opening for a folder that holds another run, a file that is damaged, or another writer.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, object], seed: int) -> None:
+        self.described = _open_described(folder, identity, seed)
+        self._file = AppendFile(folder / PROCESSES)
+        lines, _ = read_lines(folder / PROCESSES, decode_result)
+        self._results = {result.key: result for result in lines}
+
+    def get(self, key: tuple[str, int, str]) -> ProcessResult | None:
+        """The process of that key, where it ran."""
+        return self._results.get(key)
+
+    def add(self, result: ProcessResult) -> None:
+        """Keep a process.
+
+        Raises OSError when the disk refuses.
+        """
+        self._file.append(encode_result(result))
+        self._results[result.key] = result
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __enter__(self) -> "ProcessStore":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def read_gate(folder: Path) -> tuple[dict[str, Any], list[ProcessResult]]:
+    """What a gate's folder holds: its description and its processes, in time order.
+
+    Raises InputError for a folder that is none, or a file that is damaged.
+    """
+    results, _ = read_lines(folder / PROCESSES, decode_result)
+    return _read_described(folder), results
+
+
+def _open_described(folder: Path, identity: Mapping[str, object], seed: int) -> dict[str, Any]:
+    if not (folder / GATE).exists():
+        described = {"schema": SCHEMA, "seed": seed, "identity": dict(identity)}
+        write_whole(folder / GATE, (json.dumps(described, indent=2, sort_keys=True) + "\n").encode())
+        return described
+    described = _read_described(folder)
+    known = described["identity"]
+    differing = sorted(key for key in {*known, *identity} if known.get(key) != identity.get(key))
+    if differing:
+        raise InputError(
+            f"{folder} holds a gate of another kind ({', '.join(differing)}); remove it, or give a new folder as --out."
+        )
+    return described
+
+
+def _read_described(folder: Path) -> dict[str, Any]:
+    path = folder / GATE
+    described: dict[str, Any]
+    try:
+        described = parse_object(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, InputError) as error:
+        raise InputError(f"{path} cannot be read ({error}); give the folder of a gate, or a new one.") from None
+    if described.get("schema") != SCHEMA:
+        raise InputError(f"{path} has schema {described.get('schema')!r}; this capratio reads {SCHEMA}.")
+    if not isinstance(described.get("identity"), dict) or type(described.get("seed")) is not int:
+        raise InputError(f"{path} names no identity or no seed; give the folder of a gate, or a new one.")
+    return described
