@@ -83,7 +83,7 @@ class GateSession:
         return {
             "base": self.base.tree,
             "head": self.head.tree,
-            "slowdown": [base.slowdown, head.slowdown],
+            "slowdowns": [dict(base.slowdowns), dict(head.slowdowns)],
             "policy": {"alpha": self.policy.alpha, "anchor": self.policy.anchor, "blocks": list(self.policy.blocks)},
             "cases": [asdict(case) for case in self.cases],
             "machine": machine_identity(),

@@ -77,7 +77,7 @@ def _notes(run: BlocksRun) -> list[str]:
 def _blocks_note(run: BlocksRun) -> str:
     twice = sum(AGAIN in block for block in run.blocks)
     aside = f", {len(run.aside)} more set aside since the machine moved within them" if run.aside else ""
-    looks = " and ".join(str(count) for count in run.policy.blocks)
+    looks = ", ".join(str(count) for count in run.policy.blocks)
     return (
         f"{counted(len(run.blocks), 'block')} of one fresh process a side, sides and cases in random order (seed "
         f"{run.seed}), base twice in {twice} of them{aside}; {seconds(run.took_s)} of measuring. Looks at {looks} "

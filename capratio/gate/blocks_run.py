@@ -177,11 +177,11 @@ def _look(run: BlocksRun, look: Look, cases: list[str]) -> None:
 
 
 def _confirm(run: BlocksRun, measure: Measure, watcher: Watcher) -> None:
-    """Measure again what regressed, as many blocks as the first look has, and keep it where it regresses again."""
+    """Measure again what regressed, in as many blocks as were measured, and keep it where it regresses again."""
     slower = [case for case, decision in run.decisions.items() if decision.status == "regressed"]
     if not slower:
         return
-    needed, block_number = run.policy.blocks[0], 0
+    needed, block_number = len(run.blocks), 0
     while len(run.confirmations) < needed and block_number < needed + most_aside(needed):
         watcher.began("confirmation", len(run.confirmations), needed)
         plans = plan_confirmation(block_number, slower, run.seed)

@@ -7,7 +7,7 @@ from math import inf, isfinite, log
 from capratio.gate.comparison import Comparison, Rise
 from capratio.gate.decision import Decision
 from capratio.gate.policy import Policy
-from capratio.gate.rank_inference import fewest_a_side
+from capratio.gate.rank_inference import fewest_a_side, fewest_pairs
 from capratio.gate.sides import Side
 from capratio.units import counted, significant, whole
 
@@ -97,9 +97,11 @@ def sentences(comparison: Comparison, policy: Policy, independent: bool) -> list
     blind = sum(each.detectable is not None and not isfinite(each.detectable) for each in comparison.decisions)
     if blind:
         asked = sum(each.ratio is not None for each in comparison.decisions)
+        alpha = policy.alpha / asked
+        fewest = f"{fewest_pairs(alpha)} pairs" if comparison.base.kind == "gate" else f"{fewest_a_side(alpha)} a side"
         told.append(
             f"{counted(blind, 'case')} with so few processes that no slowdown can be found; {asked} together need at "
-            f"least {fewest_a_side(policy.alpha / asked)} a side."
+            f"least {fewest}."
         )
     if independent:
         told.append("Samples are taken as independent, as declared; samples of one process are not.")

@@ -67,12 +67,12 @@ def read_gate(folder: Path) -> tuple[dict[str, Any], list[ProcessResult]]:
 
 def _open_described(folder: Path, identity: Mapping[str, object], seed: int) -> dict[str, Any]:
     if not (folder / GATE).exists():
-        described = {"schema": SCHEMA, "seed": seed, "identity": dict(identity)}
-        write_whole(folder / GATE, (json.dumps(described, indent=2, sort_keys=True) + "\n").encode())
-        return described
+        new: dict[str, Any] = {"schema": SCHEMA, "seed": seed, "identity": dict(identity)}
+        write_whole(folder / GATE, (json.dumps(new, indent=2, sort_keys=True) + "\n").encode())
+        return new
     described = _read_described(folder)
     known = described["identity"]
-    differing = sorted(key for key in {*known, *identity} if known.get(key) != identity.get(key))
+    differing = sorted(key for key in known.keys() | identity.keys() if known.get(key) != identity.get(key))
     if differing:
         raise InputError(
             f"{folder} holds a gate of another kind ({', '.join(differing)}); remove it, or give a new folder as --out."

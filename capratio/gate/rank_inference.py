@@ -82,6 +82,11 @@ def unpaired(base: Sequence[float], head: Sequence[float]) -> RankInference:
     return RankInference(differences, _rank_sum_tail(len(first), len(second)), len(first) + len(second) - 2)
 
 
+def fewest_pairs(alpha: float) -> int:
+    """The pairs from which a p-value can reach alpha: n of 2^-n <= alpha."""
+    return next(n for n in range(1, 64) if 2.0**-n <= alpha)
+
+
 def fewest_a_side(alpha: float) -> int:
     """The independent processes a side from which a p-value can reach alpha: n of n! n! / (2n)! <= alpha."""
     return next(n for n in range(1, 64) if 1.0 / comb(2 * n, n) <= alpha)

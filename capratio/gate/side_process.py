@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,15 @@ class SideEnvironment:
     """What measures a side.
 
     python: its interpreter. own: whether it brings a capratio of its own, by which its layers are built. inside:
-    folders that hold what is the side's. paths: folders that come first on its path. slowdown: a share that every call
-    is slowed down by, with which gates are tested.
+    folders that hold what is the side's. paths: folders that come first on its path. slowdowns: case → the share that
+    its calls are slowed down by, with which gates are tested.
     """
 
     python: str
     own: bool
     inside: tuple[str, ...]
     paths: tuple[str, ...] = ()
-    slowdown: float = 0.0
+    slowdowns: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class SideProcesses:
             ],
             "seed": plan.seed,
             "weights_seed": WEIGHTS_SEED,
-            "slowdown": side.slowdown,
+            "slowdowns": dict(side.slowdowns),
             "count": plan.stage == TRIAL,
         }
         # The side's packages are those of its environment.

@@ -95,7 +95,8 @@ def measured(case: dict[str, Any], asked: dict[str, Any], side: Any, clock: Any)
     torch.set_num_threads(case["threads"])
     try:
         ready = side.ready_case(case["described"], asked["weights_seed"], [Path(each) for each in asked["inside"]])
-        call = clock.slowed(ready.call, asked["slowdown"]) if asked["slowdown"] else ready.call
+        slowdown = asked["slowdowns"].get(case["id"])
+        call = clock.slowed(ready.call, slowdown) if slowdown else ready.call
         counts = ready.counts() if asked["count"] else {}
         samples_s = clock.samples_s(ready, call, case["sampling"])
     except Exception as error:

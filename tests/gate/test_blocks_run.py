@@ -1,0 +1,291 @@
+"""A gate's run on a machine that is not there: when it stops, what it calls regressed, and when it says nothing."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from capratio.gate import blocks_run
+from capratio.gate.block_plan import AGAIN, BASE, CONFIRM, HEAD, PAIR, TRIAL, ProcessPlan, plan_block
+from capratio.gate.blocks_comparison import comparison_of
+from capratio.gate.blocks_run import BlocksRun, run_blocks
+from capratio.gate.looks import Look, plan_looks
+from capratio.gate.policy import Budget, Policy
+from capratio.gate.process_store import ProcessStore
+from tests.gate.simulated import SilentWatcher, SimulatedMachine
+
+CASES = [f"case-{number}" for number in range(20)]
+POLICY = Policy()
+NAMES = {BASE: "main", HEAD: "working tree"}
+COMMITS = {BASE: "a" * 40, HEAD: "b" * 40}
+
+
+def run_on(machine: SimulatedMachine, policy: Policy = POLICY, **given: object) -> BlocksRun:
+    return run_blocks(CASES, policy, 7, machine, SilentWatcher(), **given)  # type: ignore[arg-type]
+
+
+def verdict(run: BlocksRun) -> str:
+    return comparison_of(run, NAMES, COMMITS).verdict
+
+
+def test_equal_commits_pass_at_an_early_look() -> None:
+    run = run_on(SimulatedMachine(spread=0.005))
+
+    assert {"unchanged"} == {decision.status for decision in run.decisions.values()}
+    assert 12 == len(run.blocks)
+    assert "passed" == verdict(run)
+
+
+def test_a_slower_case_is_named_and_confirmed_and_the_others_are_not_accused() -> None:
+    run = run_on(SimulatedMachine(slowdowns={"case-3": 0.10}))
+
+    assert ["case-3"] == [case for case, decision in run.decisions.items() if decision.status == "regressed"]
+    assert "when measured again in reverse order" in run.decisions["case-3"].sentence
+    assert "regressed" == verdict(run)
+
+
+def test_a_faster_case_is_improved_and_passes() -> None:
+    run = run_on(SimulatedMachine(spread=0.005, slowdowns={"case-3": -0.10}))
+
+    assert "improved" == run.decisions["case-3"].status
+    assert "passed" == verdict(run)
+
+
+def test_the_confirmation_measures_only_what_regressed_with_its_sides_the_other_way_round() -> None:
+    machine = SimulatedMachine(slowdowns={"case-3": 0.10})
+
+    run_on(machine)
+
+    again = [plan for plan in machine.planned if plan.stage == CONFIRM]
+    assert {("case-3",)} == {plan.cases for plan in again}
+    for block in range(12):
+        first = [plan.side for plan in machine.planned if (plan.stage, plan.block) == (PAIR, block)]
+        second = [plan.side for plan in again if plan.block == block]
+        assert [side for side in first if side != AGAIN] == second[::-1]
+
+
+def test_a_regression_that_does_not_come_again_is_undecided() -> None:
+    machine = SimulatedMachine(slowdowns={"case-3": 0.10})
+
+    def only_once(plan: ProcessPlan) -> object:
+        result = machine(plan)
+        if plan.stage == CONFIRM and plan.side == HEAD:
+            return replace(result, samples_s={case: (s[0] / 1.1,) for case, s in result.samples_s.items()})
+        return result
+
+    run = run_blocks(CASES, POLICY, 7, only_once, SilentWatcher())  # type: ignore[arg-type]
+
+    assert "undecided" == run.decisions["case-3"].status
+    assert "a regression was seen once, and 1.0" in run.decisions["case-3"].sentence
+
+
+def test_a_case_that_is_closed_is_not_measured_again() -> None:
+    machine = SimulatedMachine(spread=0.002, slowdowns={"case-3": 0.0195})
+
+    run = run_on(machine)
+
+    assert 12 < len(run.blocks)
+    assert ("case-3",) == machine.planned[-1].cases
+
+
+def test_more_blocks_are_measured_until_the_cap_and_what_is_open_then_is_undecided() -> None:
+    run = run_on(SimulatedMachine(spread=0.08))
+
+    assert 48 == len(run.blocks)
+    assert "undecided" in {decision.status for decision in run.decisions.values()}
+    assert "undecided" == verdict(run)
+
+
+def test_every_block_has_its_sides_in_random_order_and_some_have_base_twice() -> None:
+    orders = {tuple(plan.side for plan in plan_block(block, CASES, 7)) for block in range(40)}
+
+    assert {(BASE, HEAD), (HEAD, BASE)} <= orders
+    assert 10 == sum(AGAIN in [plan.side for plan in plan_block(block, CASES, 7)] for block in range(40))
+    assert len({plan.seed for block in range(40) for plan in plan_block(block, CASES, 7)}) == 40
+
+
+@pytest.mark.parametrize("side", [BASE, HEAD])
+def test_a_side_that_cannot_be_measured_ends_the_run(side: str) -> None:
+    machine = SimulatedMachine(broken=side)
+
+    run = run_on(machine)
+
+    assert f"{side} cannot be measured: it does not import" == run.broken
+    assert {TRIAL} == {plan.stage for plan in machine.planned}
+
+
+def test_a_case_that_fails_at_head_fails_the_gate_and_one_that_base_lacks_does_not() -> None:
+    at_head = run_on(SimulatedMachine(spread=0.005, failing=lambda p: {"case-1": "crashed"} if p.side == HEAD else {}))
+    at_base = run_on(SimulatedMachine(spread=0.005, failing=lambda p: {"case-1": "no such"} if p.side != HEAD else {}))
+
+    assert "failed" == verdict(at_head)
+    assert {"case-1": "crashed"} == comparison_of(at_head, NAMES, COMMITS).failed
+    assert "passed" == verdict(at_base)
+    assert ("case-1",) == comparison_of(at_base, NAMES, COMMITS).only_head
+
+
+def test_a_case_that_crashes_in_a_later_block_is_lost_and_the_others_are_decided() -> None:
+    def later(plan: ProcessPlan) -> dict[str, str]:
+        return {"case-1": "crashed"} if plan.side == HEAD and plan.stage == PAIR and plan.block == 5 else {}
+
+    run = run_on(SimulatedMachine(spread=0.005, failing=later))
+
+    assert ("head", "crashed") == run.lost["case-1"]
+    assert "failed" == verdict(run)
+    assert 19 == len(comparison_of(run, NAMES, COMMITS).decisions)
+
+
+def test_a_machine_that_throttles_in_the_middle_makes_the_run_void() -> None:
+    clock = random.Random(3)
+
+    def throttled(plan: ProcessPlan) -> float:
+        return 1e-3 * (clock.choice([1.0, 1.4]) if plan.stage == PAIR and plan.block > 4 else 1.0)
+
+    run = run_on(SimulatedMachine(anchor=throttled))
+
+    assert run.void is not None
+    assert "work that no commit changes (product) moved by more than 10%" in run.void
+    assert "void" == verdict(run)
+
+
+def test_a_block_in_which_other_work_ran_is_set_aside_and_measured_again() -> None:
+    def loaded(plan: ProcessPlan) -> float:
+        return 1e-3 * (1.4 if (plan.block, plan.side, plan.stage) == (2, HEAD, PAIR) else 1.0)
+
+    run = run_on(SimulatedMachine(spread=0.005, anchor=loaded))
+
+    assert ["product_s"] == run.aside
+    assert 12 == len(run.blocks)
+    assert "passed" == verdict(run)
+
+
+def test_sides_that_are_not_treated_alike_make_the_run_void() -> None:
+    run = run_on(SimulatedMachine(anchor=lambda plan: 1e-3 * (1.03 if plan.side == HEAD else 1.0)))
+
+    assert "void" == verdict(run)
+    assert "took 1.030 times as long beside head" in (run.void or "")
+
+
+def test_a_base_that_differs_from_itself_makes_the_run_void() -> None:
+    machine = SimulatedMachine(spread=0.005)
+
+    def unlike(plan: ProcessPlan) -> object:
+        result = machine(plan)
+        slower = 1.08 if plan.side == AGAIN else 1.0
+        return replace(result, samples_s={case: (s[0] * slower,) for case, s in result.samples_s.items()})
+
+    run = run_blocks(CASES, POLICY, 7, unlike, SilentWatcher())  # type: ignore[arg-type]
+
+    assert "void" == verdict(run)
+    assert "base measured against itself differed by a factor of 1.08" in (run.void or "")
+
+
+def test_a_time_limit_ends_the_run_and_is_told() -> None:
+    run = run_on(SimulatedMachine(spread=0.08), time_limit_s=300.0)
+
+    comparison = comparison_of(run, NAMES, COMMITS)
+    assert 12 < len(run.blocks) < 48
+    assert any("time limit ended the run" in note for note in comparison.notes)
+
+
+def test_without_blocks_only_exact_quantities_are_compared() -> None:
+    machine = SimulatedMachine()
+
+    run = run_on(machine, replace(POLICY, blocks=()))
+    comparison = comparison_of(run, NAMES, COMMITS)
+
+    assert 2 == len(machine.planned)
+    assert ("passed", 20) == (comparison.verdict, comparison.compared_exactly)
+
+
+def test_an_exact_rise_is_a_regression_whatever_the_clock_says() -> None:
+    machine = SimulatedMachine(spread=0.005)
+
+    def more_work(plan: ProcessPlan) -> object:
+        result = machine(plan)
+        more = {"case-2": {"flop": 101}} if plan.side == HEAD and plan.stage == TRIAL else {}
+        return replace(result, counts=result.counts | more)
+
+    run = run_blocks(CASES, POLICY, 7, more_work, SilentWatcher())  # type: ignore[arg-type]
+
+    (rise,) = comparison_of(run, NAMES, COMMITS).rises
+    assert ("case-2", "flop", 100, 101) == (rise.case, rise.quantity, rise.base, rise.head)
+    assert "regressed" == verdict(run)
+
+
+def test_a_budget_of_a_case_is_kept() -> None:
+    generous = replace(POLICY, budgets=(Budget("case-3", "latency", 0.2, "it may"),))
+
+    run = run_on(SimulatedMachine(slowdowns={"case-3": 0.10}), generous)
+
+    assert "regressed" not in {decision.status for decision in run.decisions.values()}
+
+
+def test_an_interrupted_run_goes_on_and_says_what_it_would_have_said(tmp_path: Path) -> None:
+    class InterruptedError_(Exception):
+        pass
+
+    def measured(store: ProcessStore, machine: SimulatedMachine, stop_after: int | None) -> BlocksRun:
+        def measure(plan: ProcessPlan) -> object:
+            known = store.get(plan.key)
+            # The same process would give the same again, whenever it runs.
+            given = SimulatedMachine(seed=hash(plan.key) % 1000, slowdowns={"case-3": 0.1})(plan)
+            if known is None:
+                if stop_after is not None and len(store) >= stop_after:
+                    raise InterruptedError_
+                machine.planned.append(plan)
+                store.add(given)
+                known = given
+            return known
+
+        return run_blocks(CASES, POLICY, store.described["seed"], measure, SilentWatcher())  # type: ignore[arg-type]
+
+    machine, other = SimulatedMachine(), SimulatedMachine()
+    with ProcessStore(tmp_path / "whole", {"a": 1}, 5) as store:
+        whole = measured(store, other, None)
+    with ProcessStore(tmp_path / "run", {"a": 1}, 5) as store, pytest.raises(InterruptedError_):
+        measured(store, machine, 11)
+    with ProcessStore(tmp_path / "run", {"a": 1}, 6) as store:
+        continued = measured(store, machine, None)
+
+    assert whole.decisions == continued.decisions
+    assert len(machine.planned) == len({plan.key for plan in machine.planned}) == len(other.planned)
+
+
+def alarms(runs: int, policy: Policy) -> int:
+    return sum(
+        any(
+            decision.status == "regressed"
+            for decision in run_blocks(
+                CASES, policy, seed, SimulatedMachine(seed, spread=0.01), SilentWatcher()
+            ).decisions.values()
+        )
+        for seed in range(runs)
+    )
+
+
+@pytest.fixture
+def unconfirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks_run, "confirmed", lambda first, again: first)
+
+
+@pytest.mark.usefixtures("unconfirmed")
+def test_false_alarms_stay_under_alpha_where_nothing_is_allowed_nothing_changed_and_nothing_is_confirmed() -> None:
+    # 150 runs at 5 %: 13 or more would come by chance once in 20 times of a gate that spends all of alpha.
+    assert alarms(150, replace(POLICY, latency=0.0, blocks=(8, 10, 12, 14))) <= 12
+
+
+@pytest.mark.usefixtures("unconfirmed")
+def test_spending_all_of_alpha_at_every_look_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks_run, "plan_looks", lambda blocks, alpha: [Look(count, alpha) for count in blocks])
+
+    assert alarms(150, replace(POLICY, latency=0.0, blocks=(8, 10, 12, 14))) > 12
+
+
+def test_the_looks_spend_alpha_by_halves_and_no_more() -> None:
+    looks = plan_looks((12, 24, 48), 0.05)
+
+    assert [Look(12, 0.025), Look(24, 0.0125), Look(48, 0.0125)] == looks
+    assert pytest.approx(0.05) == sum(look.alpha for look in plan_looks((3, 5, 9, 11, 13), 0.05))
+    assert [] == plan_looks((), 0.05)
