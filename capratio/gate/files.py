@@ -4,13 +4,10 @@ from pathlib import Path
 
 from capratio.errors import InputError
 from capratio.gate.asv_side import asv_side
+from capratio.gate.foreign_json import read_foreign_table
 from capratio.gate.pytest_benchmark_side import pytest_benchmark_side
 from capratio.gate.run_side import read_run_side
 from capratio.gate.sides import Side
-from capratio.records.strict_json import parse_object
-
-# A result file of asv with samples of a thousand benchmarks takes some MiB.
-MOST_BYTES = 2**28
 
 
 def read_side(path: Path) -> Side:
@@ -22,12 +19,7 @@ def read_side(path: Path) -> Side:
         return read_run_side(path)
     if not path.is_file():
         raise InputError(f"{path} is not there; give a run's folder, or a result file of asv or pytest-benchmark.")
-    if path.stat().st_size > MOST_BYTES:
-        raise InputError(f"{path} has {path.stat().st_size} bytes; result files of up to {MOST_BYTES} are read.")
-    try:
-        table = parse_object(path.read_text(encoding="utf-8"))
-    except (InputError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); give a result file of asv or pytest-benchmark.") from None
+    table = read_foreign_table(path, "give a result file of asv or pytest-benchmark")
     if "benchmarks" in table and "machine_info" in table:
         return pytest_benchmark_side(path, table)
     return asv_side(path, table)

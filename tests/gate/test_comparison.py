@@ -155,7 +155,7 @@ def test_rounds_that_were_not_saved_are_a_failure_that_says_how_to_save_them(rou
         ("", "is not JSON"),
         ('{"benchmarks": [', "is not JSON"),
         ("[" * 100_000, "cannot be read"),
-        ('{"a": NaN}', "only finite numbers"),
+        ('{"a": Infinity}', "only finite numbers"),
         ("{}", "has no result_columns and results"),
         ('{"benchmarks": 3, "machine_info": {}}', "has no list of benchmarks"),
         ('{"benchmarks": [{}], "machine_info": {}}', "a benchmark without a fullname"),
