@@ -6,11 +6,11 @@ from statistics import median
 from capratio.gate.block_plan import AGAIN, BASE, HEAD
 from capratio.gate.blocks_run import BlocksRun
 from capratio.gate.comparison import Comparison, exact_rises
-from capratio.gate.policy import LATENCY
+from capratio.gate.policy import EXACT, LATENCY
 from capratio.gate.power import power, process_spread, ratio_spread
 from capratio.gate.sides import Series, Side
 from capratio.gate.validity import against_itself
-from capratio.units import counted, seconds
+from capratio.units import counted, seconds, whole
 
 SLOWDOWNS = (0.05, 0.10)
 
@@ -53,7 +53,7 @@ def _side(run: BlocksRun, side: str, name: str, commit: str) -> Side:
 
 
 def _notes(run: BlocksRun) -> list[str]:
-    notes = [_blocks_note(run)]
+    notes = [*_explanations(run), _blocks_note(run)]
     ratios = {case: run.log_ratios(case) for case in run.cases}
     ratios = {case: values for case, values in ratios.items() if len(values) > 1}
     if ratios and run.looked is not None:
@@ -72,6 +72,26 @@ def _notes(run: BlocksRun) -> list[str]:
         notes.append("The time limit ended the run before its last look.")
     notes += [f"{case} failed at base: {why}." for case, (side, why) in run.lost.items() if side == BASE]
     return notes
+
+
+def _explanations(run: BlocksRun) -> list[str]:
+    """Of each regression: whether the same work takes longer, or there is more of it."""
+    told = []
+    for case, decision in run.decisions.items():
+        if decision.status == "regressed" and case not in run.lost:
+            before, after = (run.trial[side].counts.get(case, {}) for side in (BASE, HEAD))
+            changed = [
+                f"{name} from {whole(before[name])} to {whole(after[name])}"
+                for name in EXACT
+                if name in before and name in after and before[name] != after[name]
+            ]
+            why = (
+                f"what it counts changed: {', '.join(changed)}"
+                if changed
+                else "the same work, counted exactly, runs slower"
+            )
+            told.append(f"{case} takes {decision.ratio:.3f} times as long at head, {decision.sentence}: {why}.")
+    return told
 
 
 def _blocks_note(run: BlocksRun) -> str:

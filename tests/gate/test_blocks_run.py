@@ -43,6 +43,22 @@ def test_a_slower_case_is_named_and_confirmed_and_the_others_are_not_accused() -
     assert ["case-3"] == [case for case, decision in run.decisions.items() if decision.status == "regressed"]
     assert "when measured again in reverse order" in run.decisions["case-3"].sentence
     assert "regressed" == verdict(run)
+    explained = comparison_of(run, NAMES, COMMITS).notes[0]
+    assert "case-3 takes 1." in explained
+    assert "the same work, counted exactly, runs slower" in explained
+
+
+def test_a_regression_with_more_work_is_explained_by_what_it_counts() -> None:
+    machine = SimulatedMachine(slowdowns={"case-3": 0.10})
+
+    def more_work(plan: ProcessPlan) -> object:
+        result = machine(plan)
+        more = {"case-3": {"flop": 1100}} if plan.side == HEAD and plan.stage == TRIAL else {}
+        return replace(result, counts=result.counts | more)
+
+    run = run_blocks(CASES, POLICY, 7, more_work, SilentWatcher())  # type: ignore[arg-type]
+
+    assert "what it counts changed: flop from 100 to 1,100" in comparison_of(run, NAMES, COMMITS).notes[0]
 
 
 def test_a_faster_case_is_improved_and_passes() -> None:
