@@ -54,13 +54,13 @@ class TableProgress:
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self._title = "building"
+        self._title = ""
+        self._pace = Pace()
         self._run: BlocksRun | None = None
-        self._began_s = monotonic()
 
     def began(self, stage: str, block: int, of: int) -> None:
         """Name the stage and the block."""
-        self._title = f"{stage}: block {block + 1} of {of}"
+        self._title = f"{stage}: block {block + 1} of {of}{self._pace.left(stage, block, of)}"
         self._show()
 
     def block_done(self, run: "BlocksRun") -> None:
@@ -73,8 +73,26 @@ class TableProgress:
         self._live.console.print(escape(message), highlight=False)
 
     def _show(self) -> None:
-        parts = [Text(f"{self._title}, {seconds(monotonic() - self._began_s)}")]
-        self._live.update(Group(*parts, *([_table(self._run)] if self._run is not None and self._run.blocks else [])))
+        table = [_table(self._run)] if self._run is not None and self._run.blocks else []
+        self._live.update(Group(Text(self._title), *table))
+
+
+class Pace:
+    """How long the rest of a stage takes at the pace of its blocks so far."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._began_s = 0.0
+        self._first = 0
+
+    def left(self, stage: str, block: int, of: int) -> str:
+        """``, about 3 min 20 s left``; nothing before the first block of the stage is done."""
+        if stage != self._stage:
+            self._stage, self._began_s, self._first = stage, monotonic(), block
+        done = block - self._first
+        if done < 1:
+            return ""
+        return f", about {seconds((monotonic() - self._began_s) / done * (of - block))} left"
 
 
 class LineProgress:
@@ -83,16 +101,17 @@ class LineProgress:
     def __init__(self, stream: TextIO, between_s: float = SECONDS_BETWEEN_LINES) -> None:
         self._stream = stream
         self._between_s = between_s
+        self._pace = Pace()
         self._stage = ""
         self._where = ""
         self._said_at_s = monotonic()
 
     def began(self, stage: str, block: int, of: int) -> None:
         """Name a new stage at once."""
-        self._where = f"{stage}: block {block + 1} of {of}"
+        self._where = f"{stage}: block {block + 1} of {of}{self._pace.left(stage, block, of)}"
         if stage != self._stage:
             self._stage = stage
-            self.note(f"{stage} begins, {counted(of, 'block')}")
+            self.note(f"{stage}, {counted(of, 'block')}")
 
     def block_done(self, run: "BlocksRun") -> None:
         """Say how far the run is when it is time."""
@@ -100,7 +119,7 @@ class LineProgress:
             return
         slowest = max(running_decisions(run), key=lambda decision: decision.ratio or 0.0, default=None)
         tail = "" if slowest is None else f"; slowest so far {slowest.case}, head / base {slowest.ratio:.3f}"
-        self.note(f"{self._where} done, {seconds(run.took_s)}{tail}")
+        self.note(f"{self._where}{tail}")
 
     def note(self, message: str) -> None:
         """Write a line at once."""

@@ -104,7 +104,7 @@ def run_blocks(
 
 
 def _try_sides(run: BlocksRun, cases: Sequence[str], measure: Measure, watcher: Watcher) -> None:
-    watcher.began("trial", 0, 1)
+    watcher.began("trying both sides", 0, 1)
     for side in (BASE, HEAD):
         run.trial[side] = _measured(run, plan_trial(side, cases, run.seed), measure)
     if run.broken is None:
@@ -134,7 +134,7 @@ def _measure_until(
         if time_limit_s is not None and run.took_s >= time_limit_s:
             run.short = True
             return
-        watcher.began("blocks", len(run.blocks), look.blocks)
+        watcher.began("comparing", len(run.blocks), look.blocks)
         going = [case for case in cases if case not in run.lost]
         if not going:
             return
@@ -183,7 +183,7 @@ def _confirm(run: BlocksRun, measure: Measure, watcher: Watcher) -> None:
         return
     needed, block_number = len(run.blocks), 0
     while len(run.confirmations) < needed and block_number < needed + most_aside(needed):
-        watcher.began("confirmation", len(run.confirmations), needed)
+        watcher.began("confirming", len(run.confirmations), needed)
         plans = plan_confirmation(block_number, slower, run.seed)
         block = {plan.side: _measured(run, plan, measure) for plan in plans}
         block_number += 1
