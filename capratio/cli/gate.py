@@ -6,9 +6,11 @@ from capratio.cli.lazy_group import LazyGroup
 
 COMMITS = "commits"
 COMMANDS = {
+    "init": ("capratio.cli.gate_init", "init"),
     COMMITS: ("capratio.cli.gate_commits", "commits"),
     "files": ("capratio.cli.gate_files", "files"),
     "history": ("capratio.cli.gate_history", "history"),
+    "selftest": ("capratio.cli.gate_selftest", "selftest"),
 }
 
 HELP = """Decide whether head is slower than base, with a known chance of a false alarm.
@@ -17,9 +19,11 @@ HELP = """Decide whether head is slower than base, with a known chance of a fals
 
 \b
 Example:
+  capratio gate init --layer mypackage.layers:Tree
   capratio gate main
   capratio gate files runs/base runs/head
   capratio gate history .asv/results
+  capratio gate selftest --runs 10
 
 Exit codes: 0 passed (or undecided, without --strict), 1 regressed, 2 bad input, not a commit or two machines, 3
 undecided under --strict, 4 void: the machine itself moved, 5 nothing to compare, a commit that does not build or
