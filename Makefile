@@ -8,9 +8,10 @@ LOCAL_RUN := runs/quick
 LOCAL_REPORT := reports/local
 # A published run lies in a folder of its own for each machine: make published MACHINE=name
 MACHINE ?= $(shell uname -n)
-SOURCES := $(shell find capratio benchmarks/cases -name '*.py' -o -name '*.toml' -o -path 'capratio/report/templates/*')
+SOURCES := $(shell find capratio benchmarks/cases -name '*.py' -o -name '*.toml' -o -path 'capratio/report/templates/*' \
+    -o -path 'capratio/gate/starter_files/*')
 
-.PHONY: help report test check published kernels asv benchmark clean
+.PHONY: help report test check published kernels asv gate benchmark clean
 
 help:  ## Say what the targets do
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -55,6 +56,13 @@ asv: $(VENV)/installed-asv  ## Measure the last COMMITS commits under asv, and p
 	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/asv run --skip-existing-successful --show-stderr HEAD~$(COMMITS)..HEAD
 	$(BIN)/asv publish
 	@echo "The site: .asv/html/index.html, or $(BIN)/asv preview"
+
+# The commit that the working tree, or HEAD=, is held against, and further options: make gate BASE=v1.0 GATE='--strict'
+BASE ?= main
+# make stops on what is no pass, and shows the gate's exit code: Error 1 regressed, 4 void (docs/gate.md).
+gate: $(VENV)/installed-asv  ## Hold the working tree against BASE=main, and write reports/local/gate.html
+	@mkdir -p $(LOCAL_REPORT)
+	$(BIN)/capratio gate '$(BASE)' $(if $(HEAD),'$(HEAD)') --html $(LOCAL_REPORT)/gate.html --markdown $(LOCAL_REPORT)/gate.md $(GATE)
 
 benchmark: $(VENV)/installed-test  ## Time the answers of --help, and whether thread pools slow one another down
 	$(BIN)/python benchmarks/help_time.py

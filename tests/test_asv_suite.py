@@ -15,20 +15,28 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SUITE = ROOT / "benchmarks" / "asv_suite"
-# asv takes a misspelt key for none. What its own configuration knows, beside the version of the format.
-STRINGS = {
-    "project",
-    "project_url",
-    "repo",
-    "dvcs",
-    "environment_type",
-    "benchmark_dir",
-    "env_dir",
-    "results_dir",
-    "html_dir",
+# asv takes a misspelt key for none and reads values as they come. What this configuration may say: one of some values,
+# text, a list of texts that is not empty, or a number above zero.
+SCHEMA: dict[str, Any] = {
+    "version": {1},
+    "project": {"capratio"},
+    "project_url": str,
+    "show_commit_url": str,
+    "repo": str,
+    "dvcs": {"git"},
+    "branches": [str],
+    "environment_type": {"virtualenv"},
+    "benchmark_dir": str,
+    "env_dir": str,
+    "results_dir": str,
+    "html_dir": str,
+    "build_command": [str],
+    "install_command": [str],
+    "uninstall_command": [str],
+    "install_timeout": int,
+    "default_benchmark_timeout": int,
 }
-LISTS = {"branches", "build_command", "install_command", "uninstall_command"}
-NUMBERS = {"version", "install_timeout", "default_benchmark_timeout"}
+OPTIONAL = {"project_url", "show_commit_url", "default_benchmark_timeout"}
 
 
 @pytest.fixture(scope="module")
@@ -47,23 +55,75 @@ def suite() -> ModuleType:
     return module
 
 
+def configuration() -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((ROOT / "asv.conf.json").read_text())
+    return read
+
+
 def wrong_keys(config: dict[str, Any]) -> list[str]:
-    """The keys that asv does not know, or whose values have another type than it reads."""
-    from asv.config import Config
-
-    known = {*vars(Config()), "version"}
-    kinds = [(STRINGS, str), (LISTS, list), (NUMBERS, int)]
-    fitting = {key for keys, kind in kinds for key in keys if isinstance(config.get(key), kind)}
-    return sorted(config.keys() - (known & fitting))
+    """The keys that are missing, not of the schema, or whose values do not fit it."""
+    missing = SCHEMA.keys() - OPTIONAL - config.keys()
+    wrong = {key for key, value in config.items() if key not in SCHEMA or not fits(value, SCHEMA[key])}
+    return sorted(missing | wrong)
 
 
-def test_the_configuration_has_only_keys_that_asv_knows() -> None:
-    config = json.loads((ROOT / "asv.conf.json").read_text())
+def fits(value: Any, rule: Any) -> bool:
+    if isinstance(rule, set):
+        return any(type(value) is type(allowed) and value == allowed for allowed in rule)
+    if isinstance(rule, list):
+        return isinstance(value, list) and bool(value) and all(fits(each, rule[0]) for each in value)
+    return type(value) is rule and bool(value) and (rule is str or value > 0)
+
+
+def test_the_configuration_follows_the_schema() -> None:
+    config = configuration()
 
     assert [] == wrong_keys(config)
-    assert ["hmtl_dir"] == wrong_keys(config | {"hmtl_dir": ".asv/html"})
-    assert ["branches"] == wrong_keys(config | {"branches": "main"})
     assert (ROOT / config["benchmark_dir"] / "__init__.py").is_file()
+
+
+def test_the_schema_has_only_keys_that_asv_reads() -> None:
+    from asv.config import Config
+
+    assert SCHEMA.keys() <= {*vars(Config()), "version"}
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("hmtl_dir", ".asv/html"),
+        ("version", 2),
+        ("version", True),
+        ("dvcs", "hg"),
+        ("environment_type", "virtual_env"),
+        ("branches", "main"),
+        ("branches", []),
+        ("branches", [None]),
+        ("install_command", "python -m pip install {wheel_file}"),
+        ("install_command", [["python", "-m", "pip"]]),
+        ("benchmark_dir", ""),
+        ("install_timeout", "1800"),
+        ("install_timeout", True),
+        ("default_benchmark_timeout", -1),
+    ],
+)
+def test_the_schema_names_a_key_that_is_broken_on_purpose(key: str, value: Any) -> None:
+    assert [key] == wrong_keys(configuration() | {key: value})
+
+
+@pytest.mark.parametrize("key", sorted(SCHEMA.keys() - OPTIONAL))
+def test_the_schema_names_a_key_that_is_missing(key: str) -> None:
+    config = configuration()
+    del config[key]
+
+    assert [key] == wrong_keys(config)
+
+
+def test_a_commit_is_installed_without_its_dependencies_again() -> None:
+    commands = [*configuration()["install_command"], *configuration()["uninstall_command"]]
+
+    # asv's own command has the first, by which each commit would install torch.
+    assert not any("--force-reinstall" in command or "torch" in command for command in commands)
 
 
 def test_numbers_of_every_layer_are_tracked_with_their_units(suite: ModuleType) -> None:
@@ -73,45 +133,115 @@ def test_numbers_of_every_layer_are_tracked_with_their_units(suite: ModuleType) 
     assert all(getattr(suite.layers.Tracked, name).unit for name in names)
 
 
-def test_what_a_commit_lacks_is_a_skip_with_its_reason(suite: ModuleType) -> None:
-    measured = {("dense", 0): {"latency_s": 1e-3}}
+def test_the_series_are_those_of_the_cases(suite: ModuleType) -> None:
+    keys = suite.records._keys(suite.records.CASES.read_text())
+    tracked = [(layer, k) for layer in suite.layers.SERIES for k in suite.layers.DEPTHS]
 
-    suite.layers.Tracked().setup(measured, "dense", 0)
+    assert sorted(keys) == sorted(set(tracked) - set(suite.layers.LEFT_OUT))
+
+
+def test_what_a_commit_lacks_is_one_skip_with_its_reason(suite: ModuleType) -> None:
+    measured = {("dense", 0): {"latency_s": 1e-3}} | {("tree-bias", k): "no such layer" for k in (0, 4, 8)}
+
+    suite.layers.say_why(measured, "dense", 0)
     assert 1e-3 == suite.layers.tracked(measured, "dense", 0, "latency_s")
     assert math.isnan(suite.layers.tracked(measured, "dense", 0, "op_bytes"))
-    with pytest.raises(NotImplementedError, match="no tree-unit at depth 4"):
-        suite.layers.Tracked().setup(measured, "tree-unit", 4)
-    with pytest.raises(NotImplementedError, match="cannot build tree-future"):
+    with pytest.raises(NotImplementedError, match="no tree-bias at k = 0, 4, 8: no such layer"):
+        suite.layers.say_why(measured, "tree-bias", 0)
+    for depth in (4, 8):
+        suite.layers.say_why(measured, "tree-bias", depth)
+        assert math.isnan(suite.layers.tracked(measured, "tree-bias", depth, "latency_s"))
+
+
+def test_depths_that_are_missing_for_two_reasons_are_two_skips(suite: ModuleType) -> None:
+    measured = {("tree-bias", 0): {"latency_s": 1e-3}, ("tree-bias", 4): "failed", ("tree-bias", 8): "refused"}
+
+    suite.layers.say_why(measured, "tree-bias", 0)
+    with pytest.raises(NotImplementedError, match="at k = 4: failed"):
+        suite.layers.say_why(measured, "tree-bias", 4)
+    with pytest.raises(NotImplementedError, match="at k = 8: refused"):
+        suite.layers.say_why(measured, "tree-bias", 8)
+
+
+def test_a_layer_that_cannot_be_built_is_a_skip_with_its_reason(suite: ModuleType) -> None:
+    with pytest.raises(NotImplementedError, match="no tree-future at k = 0: layer='tree-future' is not known"):
         suite.layers.forward("tree-future", 0)
 
 
-def test_a_commit_that_measures_nothing_is_left_out_and_says_why(
-    suite: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_every_layer_is_called_at_every_depth(suite: ModuleType) -> None:
+    points = [(layer, k) for layer in suite.layers.SERIES for k in suite.layers.DEPTHS]
+
+    for layer, depth in set(points) - set(suite.layers.LEFT_OUT):
+        suite.layers.forward(layer, depth)()
+
+
+def test_a_commit_that_measures_nothing_says_why_for_every_point(
+    suite: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(suite.records, "SWEEP", "import sys; sys.exit('this commit has no sweep')")
 
-    assert {} == suite.records.measure()
-    assert "this commit has no sweep" in capsys.readouterr().err
+    measured = suite.records.measure()
+
+    assert {"this commit has no sweep"} == set(measured.values())
+    assert ("tree-unit, collapsed", 4) in measured
 
 
-def test_the_numbers_are_those_of_a_sweep_as_a_hand_counts_them(
-    suite: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    cases = tmp_path / "cases.toml"
+def test_what_a_commit_fails_to_measure_has_the_reason_of_its_record(suite: ModuleType) -> None:
+    assert "timeout: 60 s were over" == suite.records._numbers({"status": "timeout", "reason": "60 s were over"})
+
+
+@pytest.fixture(scope="module")
+def measured(suite: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Any]:
+    """A sweep over a layer that this commit lacks and one of a hand's size."""
+    cases = tmp_path_factory.mktemp("cases") / "tiny.toml"
     cases.write_text(
-        'name = "tiny"\nreplicates = 1\n[sampling]\nmin_samples = 2\nmax_samples = 2\n[[cases]]\n'
-        'layer = "tree-shared"\nform = "collapsed"\nin_features = 4\nout_features = 3\ndepth = 2\ntokens = 2\n'
-        'input = "gaussian"\n'
+        'name = "tiny"\nreplicates = 1\n[sampling]\nmin_samples = 2\nmax_samples = 2\n[defaults]\nin_features = 4\n'
+        'out_features = 3\ndepth = 2\ntokens = 2\ninput = "gaussian"\n'
+        '[[cases]]\nlayer = "tree-future"\n[[cases]]\nlayer = "tree-shared"\nform = "collapsed"\n'
     )
-    monkeypatch.setattr(suite.records, "CASES", cases)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(suite.records, "CASES", cases)
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+        found: dict[tuple[str, int], Any] = suite.records.measure()
+    return found
 
-    (((layer, depth), numbers),) = suite.records.measure().items()
 
-    assert ("tree-shared, collapsed", 2) == (layer, depth)
+def test_a_layer_that_a_commit_lacks_leaves_the_others_measured(measured: dict[tuple[str, int], Any]) -> None:
+    assert [("tree-future", 2), ("tree-shared, collapsed", 2)] == sorted(measured)
+    # The commit's own words, without the folder that was made for this sweep.
+    assert measured["tree-future", 2].startswith("capratio: cases.toml: cases[1]: the layer 'tree-future' is not known")
+
+
+def test_the_numbers_are_those_of_a_sweep_as_a_hand_counts_them(measured: dict[tuple[str, int], Any]) -> None:
+    numbers = measured["tree-shared, collapsed", 2]
+
     # Two tokens of 4 · 3 multiplies and adds; four leaves of 12, and 3 biases.
     assert (48, 51) == (numbers["product_flop"], numbers["parameters"])
     assert numbers["latency_s"] > 0
+
+
+@pytest.mark.parametrize(
+    "gpus, driver, expected",
+    [
+        (["NVIDIA H200"], "570.1", {"gpu": "NVIDIA H200", "driver": "570.1"}),
+        ([], None, {"gpu": "none", "driver": "none"}),
+    ],
+)
+def test_gpu_and_driver_are_told_to_asv(
+    gpus: list[str], driver: str | None, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = importlib.util.spec_from_file_location("asv_machine", ROOT / "benchmarks" / "asv_machine.py")
+    assert spec is not None
+    assert spec.loader is not None
+    machine = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(machine)
+    monkeypatch.setattr(machine, "gpu_names", lambda: gpus)
+    monkeypatch.setattr(machine, "driver_version", lambda: driver)
+
+    described = machine.described()
+
+    assert described | expected == described
+    assert {"os", "arch", "cpu", "num_cpu", "ram"} <= described.keys()
 
 
 def check(folder: Path, benchmark_dir: Path) -> subprocess.CompletedProcess[str]:

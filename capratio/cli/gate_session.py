@@ -43,13 +43,14 @@ class GateSession:
         """
         from capratio.gate.block_plan import BASE, HEAD
         from capratio.gate.blocks_comparison import comparison_of
+        from capratio.measure.machine import machine_identity
 
         base, head = build_sides(self.root, self.base, self.head)
         run = self.measure(base, head, time_limit_s)
         if run.broken is not None:
             raise NothingMeasuredError(run.broken)
         names = {BASE: self.base.name, HEAD: self.head.name}
-        return comparison_of(run, names, {BASE: self.base.commit, HEAD: self.head.commit})
+        return comparison_of(run, names, {BASE: self.base.commit, HEAD: self.head.commit}, machine_identity())
 
     def measure(self, base: "SideEnvironment", head: "SideEnvironment", time_limit_s: float | None) -> "BlocksRun":
         """The run of two sides that are built, measured into the session's folder."""

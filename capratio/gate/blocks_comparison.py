@@ -15,12 +15,14 @@ from capratio.units import counted, seconds, whole
 SLOWDOWNS = (0.05, 0.10)
 
 
-def comparison_of(run: BlocksRun, names: Mapping[str, str], commits: Mapping[str, str]) -> Comparison:
+def comparison_of(
+    run: BlocksRun, names: Mapping[str, str], commits: Mapping[str, str], machine: Mapping[str, object]
+) -> Comparison:
     """What a run says.
 
-    Args: names, commits: of ``base`` and ``head``.
+    Args: names, commits: of ``base`` and ``head``. machine: that measured both.
     """
-    base, head = (_side(run, side, names[side], commits[side]) for side in (BASE, HEAD))
+    base, head = (_side(run, side, names[side], commits[side], machine) for side in (BASE, HEAD))
     both = [case for case in base.series if case in head.series]
     rises, compared = exact_rises(base, head, both, run.policy)
     failed_at_head = {case: why for case, (side, why) in run.lost.items() if side == HEAD}
@@ -39,7 +41,7 @@ def comparison_of(run: BlocksRun, names: Mapping[str, str], commits: Mapping[str
     )
 
 
-def _side(run: BlocksRun, side: str, name: str, commit: str) -> Side:
+def _side(run: BlocksRun, side: str, name: str, commit: str, machine: Mapping[str, object]) -> Side:
     trial = run.trial[side]
     series = {
         case: Series(
@@ -49,7 +51,7 @@ def _side(run: BlocksRun, side: str, name: str, commit: str) -> Side:
         )
         for case in trial.samples_s
     }
-    return Side(name, "gate", {}, commit, series)
+    return Side(name, "gate", machine, commit, series)
 
 
 def _notes(run: BlocksRun) -> list[str]:

@@ -10,6 +10,7 @@ from capratio.gate import blocks_run
 from capratio.gate.block_plan import AGAIN, BASE, CONFIRM, HEAD, PAIR, TRIAL, ProcessPlan, plan_block
 from capratio.gate.blocks_comparison import comparison_of
 from capratio.gate.blocks_run import BlocksRun, run_blocks
+from capratio.gate.comparison import Comparison
 from capratio.gate.looks import Look, plan_looks
 from capratio.gate.policy import Budget, Policy
 from capratio.gate.process_store import ProcessStore
@@ -25,8 +26,12 @@ def run_on(machine: SimulatedMachine, policy: Policy = POLICY, **given: object) 
     return run_blocks(CASES, policy, 7, machine, SilentWatcher(), **given)  # type: ignore[arg-type]
 
 
+def compared(run: BlocksRun) -> Comparison:
+    return comparison_of(run, NAMES, COMMITS, {"cpu_model": "a processor"})
+
+
 def verdict(run: BlocksRun) -> str:
-    return comparison_of(run, NAMES, COMMITS).verdict
+    return compared(run).verdict
 
 
 def test_equal_commits_pass_at_an_early_look() -> None:
@@ -43,7 +48,7 @@ def test_a_slower_case_is_named_and_confirmed_and_the_others_are_not_accused() -
     assert ["case-3"] == [case for case, decision in run.decisions.items() if decision.status == "regressed"]
     assert "when measured again in reverse order" in run.decisions["case-3"].sentence
     assert "regressed" == verdict(run)
-    explained = comparison_of(run, NAMES, COMMITS).notes[0]
+    explained = compared(run).notes[0]
     assert "case-3 takes 1." in explained
     assert "the same work, counted exactly, runs slower" in explained
 
@@ -58,7 +63,7 @@ def test_a_regression_with_more_work_is_explained_by_what_it_counts() -> None:
 
     run = run_blocks(CASES, POLICY, 7, more_work, SilentWatcher())  # type: ignore[arg-type]
 
-    assert "what it counts changed: flop from 100 to 1,100" in comparison_of(run, NAMES, COMMITS).notes[0]
+    assert "what it counts changed: flop from 100 to 1,100" in compared(run).notes[0]
 
 
 def test_a_faster_case_is_improved_and_passes() -> None:
@@ -136,9 +141,9 @@ def test_a_case_that_fails_at_head_fails_the_gate_and_one_that_base_lacks_does_n
     at_base = run_on(SimulatedMachine(spread=0.005, failing=lambda p: {"case-1": "no such"} if p.side != HEAD else {}))
 
     assert "failed" == verdict(at_head)
-    assert {"case-1": "crashed"} == comparison_of(at_head, NAMES, COMMITS).failed
+    assert {"case-1": "crashed"} == compared(at_head).failed
     assert "passed" == verdict(at_base)
-    assert ("case-1",) == comparison_of(at_base, NAMES, COMMITS).only_head
+    assert ("case-1",) == compared(at_base).only_head
 
 
 def test_a_case_that_crashes_in_a_later_block_is_lost_and_the_others_are_decided() -> None:
@@ -149,7 +154,7 @@ def test_a_case_that_crashes_in_a_later_block_is_lost_and_the_others_are_decided
 
     assert ("head", "crashed") == run.lost["case-1"]
     assert "failed" == verdict(run)
-    assert 19 == len(comparison_of(run, NAMES, COMMITS).decisions)
+    assert 19 == len(compared(run).decisions)
 
 
 def test_a_machine_that_throttles_in_the_middle_makes_the_run_void() -> None:
@@ -200,7 +205,7 @@ def test_a_base_that_differs_from_itself_makes_the_run_void() -> None:
 def test_a_time_limit_ends_the_run_and_is_told() -> None:
     run = run_on(SimulatedMachine(spread=0.08), time_limit_s=300.0)
 
-    comparison = comparison_of(run, NAMES, COMMITS)
+    comparison = compared(run)
     assert 12 < len(run.blocks) < 48
     assert any("time limit ended the run" in note for note in comparison.notes)
 
@@ -209,7 +214,7 @@ def test_without_blocks_only_exact_quantities_are_compared() -> None:
     machine = SimulatedMachine()
 
     run = run_on(machine, replace(POLICY, blocks=()))
-    comparison = comparison_of(run, NAMES, COMMITS)
+    comparison = compared(run)
 
     assert 2 == len(machine.planned)
     assert ("passed", 20) == (comparison.verdict, comparison.compared_exactly)
@@ -225,7 +230,7 @@ def test_an_exact_rise_is_a_regression_whatever_the_clock_says() -> None:
 
     run = run_blocks(CASES, POLICY, 7, more_work, SilentWatcher())  # type: ignore[arg-type]
 
-    (rise,) = comparison_of(run, NAMES, COMMITS).rises
+    (rise,) = compared(run).rises
     assert ("case-2", "flop", 100, 101) == (rise.case, rise.quantity, rise.base, rise.head)
     assert "regressed" == verdict(run)
 
