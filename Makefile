@@ -55,7 +55,7 @@ asv: $(VENV)/installed-asv  ## Measure the last COMMITS commits under asv, and p
 	$(BIN)/python benchmarks/asv_machine.py
 	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/asv run --skip-existing-successful --show-stderr HEAD~$(COMMITS)..HEAD
 	$(BIN)/asv publish
-	@echo "The site: .asv/html/index.html, or $(BIN)/asv preview"
+	@echo "The site is in .asv/html; look at it with $(BIN)/asv preview"
 
 # The commit that the working tree, or HEAD=, is held against, and further options: make gate BASE=v1.0 GATE='--strict'
 BASE ?= main

@@ -131,6 +131,8 @@ def test_numbers_of_every_layer_are_tracked_with_their_units(suite: ModuleType) 
 
     assert {"track_latency_s", "track_product_flop", "track_capacity_ratio", "track_efficiency"} <= set(names)
     assert all(getattr(suite.layers.Tracked, name).unit for name in names)
+    # By this word asv writes milliseconds where a number is one.
+    assert "seconds" == suite.layers.Tracked.track_latency_s.unit
 
 
 def test_the_series_are_those_of_the_cases(suite: ModuleType) -> None:
