@@ -1,5 +1,7 @@
 """What commands of the gate that measure share: cases and policy read, both sides built, the run made or continued."""
 
+import hashlib
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,7 +27,7 @@ WORK = Path(".asv/gate")
 class GateSession:
     """Two sides of a repository, what is measured of them, and by which policy.
 
-    root: of the repository. folder: of the run.
+    root: of the repository. folder: of the run; None for one below the repository's work folder.
     """
 
     root: Path
@@ -33,7 +35,7 @@ class GateSession:
     head: "GateCommit"
     policy: "Policy"
     cases: "tuple[MeasuredCase, ...]"
-    folder: Path
+    folder: Path | None
 
     def run(self, time_limit_s: float | None) -> "Comparison":
         """Build what is not built, measure what is not measured, and compare.
@@ -55,27 +57,34 @@ class GateSession:
     def measure(self, base: "SideEnvironment", head: "SideEnvironment", time_limit_s: float | None) -> "BlocksRun":
         """The run of two sides that are built, measured into the session's folder."""
         from capratio.cli.gate_progress import gate_progress
-        from capratio.gate.block_plan import ProcessPlan
+        from capratio.gate.block_plan import BlockPlan
         from capratio.gate.blocks_run import run_blocks
-        from capratio.gate.process_result import ProcessResult
         from capratio.gate.process_store import ProcessStore
         from capratio.gate.side_process import SideProcesses
+        from capratio.gate.validity import Block
 
         processes = SideProcesses(base, head, self.cases)
         seed = random.SystemRandom().getrandbits(31)
-        with ProcessStore(self.folder, self._identity(base, head), seed) as store, gate_progress() as progress:
+        identity = self._identity(base, head)
+        folder = self.folder or self._folder(identity)
+        with ProcessStore(folder, identity, seed) as store, gate_progress() as progress:
 
-            def measure(plan: ProcessPlan) -> ProcessResult:
-                known = store.get(plan.key)
+            def measure(plan: BlockPlan) -> Block:
+                known = store.block(plan)
                 if known is None:
                     known = processes.measure(plan)
                     store.add(known)
                 return known
 
             if len(store):
-                progress.note(f"{self.folder}: going on after {len(store)} processes that were measured before")
+                progress.note(f"{folder}: going on after {len(store)} processes that were measured before")
             ids = [case.id for case in self.cases]
             return run_blocks(ids, self.policy, store.described["seed"], measure, progress, time_limit_s)
+
+    def _folder(self, identity: dict[str, object]) -> Path:
+        # Another capratio, policy or case file is another run.
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        return work_folder(self.root) / f"{self.base.commit[:12]}-{self.head.commit[:12]}-{digest[:8]}"
 
     def _identity(self, base: "SideEnvironment", head: "SideEnvironment") -> dict[str, object]:
         from capratio.measure.machine import PACKAGE, machine_identity
@@ -120,9 +129,7 @@ def open_session(
     policy = replace(policy, latency=policy.latency if budget is None else budget)
     if exact:
         policy = replace(policy, blocks=())
-    kind = "exact-" if exact else ""
-    folder = out or work_folder(root) / f"{kind}{first.commit[:12]}-{second.commit[:12]}"
-    return GateSession(root, first, second, policy, tuple(cases), folder)
+    return GateSession(root, first, second, policy, tuple(cases), out)
 
 
 def work_folder(root: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Which processes a gate runs, and in which order: blocks of one process a side, sides and cases at random, by a seed.
+"""Which processes a gate runs, and in which order: blocks of one process a side that take turns, at random, by a seed.
 
 Some blocks have a second process of base, so that base is also held against itself.
 """
@@ -8,47 +8,55 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 BASE, HEAD, AGAIN = "base", "head", "again"
-# What a process is for: to see which cases run and to count, to be compared, to confirm.
+# What a block is for: to see which cases run and to count, to be compared, to confirm.
 TRIAL, PAIR, CONFIRM = "trial", "pair", "confirm"
 # Every so many blocks base is measured twice.
 AGAIN_EVERY = 4
+# Passes through all cases that each process of a block makes.
+ROUNDS = 6
+
+Key = tuple[str, int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessPlan:
-    """One process. block: its block in its stage. side: ``base``, ``head``, or ``again`` for base's second process.
+class BlockPlan:
+    """Processes that live at the same time, of which one runs at a time.
 
-    cases: ids. seed: of their order, which is the same for all processes of a block.
+    block: its number in its stage. turns: the order of the sides in each round. cases: ids. seed: of the order of the
+    cases, which is the same on all sides.
     """
 
     stage: str
     block: int
-    side: str
+    turns: tuple[tuple[str, ...], ...]
     cases: tuple[str, ...]
     seed: int
 
     @property
-    def key(self) -> tuple[str, int, str]:
+    def sides(self) -> tuple[str, ...]:
+        """The sides, in the order of their first turns; ``again`` is base's second process."""
+        return self.turns[0]
+
+    def key(self, side: str) -> Key:
         """What no two processes of a run share."""
-        return self.stage, self.block, self.side
+        return self.stage, self.block, side
 
 
-def plan_trial(side: str, cases: Sequence[str], seed: int) -> ProcessPlan:
-    """The process that shows which cases a side has, and counts what is compared exactly."""
-    return ProcessPlan(TRIAL, 0, side, tuple(cases), seed)
+def plan_trial(cases: Sequence[str], seed: int) -> BlockPlan:
+    """The block that shows which cases a side has, and counts what is compared exactly."""
+    return BlockPlan(TRIAL, 0, ((BASE, HEAD),), tuple(cases), seed)
 
 
-def plan_block(block: int, cases: Sequence[str], seed: int) -> list[ProcessPlan]:
-    """The processes of a block, in the order in which they run."""
-    shuffle = random.Random(f"{seed} {block}")
+def plan_block(block: int, cases: Sequence[str], seed: int) -> BlockPlan:
+    """A block that is compared: in each round the sides run in an order of their own."""
+    draw = random.Random(f"{seed} {block}")
     sides = [BASE, HEAD, AGAIN] if block % AGAIN_EVERY == AGAIN_EVERY - 1 else [BASE, HEAD]
-    shuffle.shuffle(sides)
-    case_seed = shuffle.getrandbits(32)
-    return [ProcessPlan(PAIR, block, side, tuple(cases), case_seed) for side in sides]
+    turns = tuple(tuple(draw.sample(sides, len(sides))) for _ in range(ROUNDS))
+    return BlockPlan(PAIR, block, turns, tuple(cases), draw.getrandbits(32))
 
 
-def plan_confirmation(block: int, cases: Sequence[str], seed: int) -> list[ProcessPlan]:
-    """The processes that measure again what regressed, in the reverse of the order that the same block had."""
-    sides = [plan.side for plan in plan_block(block, cases, seed) if plan.side != AGAIN]
-    case_seed = random.Random(f"{seed} {block} {CONFIRM}").getrandbits(32)
-    return [ProcessPlan(CONFIRM, block, side, tuple(cases), case_seed) for side in reversed(sides)]
+def plan_confirmation(block: int, cases: Sequence[str], seed: int) -> BlockPlan:
+    """A block that measures again what regressed: its sides run in the reverse of the order that the block had."""
+    first = plan_block(block, cases, seed)
+    turns = tuple(tuple(side for side in reversed(order) if side != AGAIN) for order in first.turns)
+    return BlockPlan(CONFIRM, block, turns, tuple(cases), random.Random(f"{seed} {block} {CONFIRM}").getrandbits(32))

@@ -13,6 +13,7 @@ from capratio.gate.validity import against_itself
 from capratio.units import counted, seconds, whole
 
 SLOWDOWNS = (0.05, 0.10)
+EXACT_ALONE = "Exact quantities alone were compared, and no latency."
 
 
 def comparison_of(
@@ -36,7 +37,7 @@ def comparison_of(
         tuple(case for case, (side, _) in run.lost.items() if side == BASE and case not in run.trial[HEAD].failed),
         failed_at_head,
         run.void,
-        tuple(_notes(run)) if run.policy.blocks else ("Exact quantities alone were compared, and no latency.",),
+        (*(_notes(run) if run.policy.blocks else (EXACT_ALONE,)), *_failed_at_base(run)),
         exact_only=not run.policy.blocks,
     )
 
@@ -72,8 +73,11 @@ def _notes(run: BlocksRun) -> list[str]:
         )
     if run.short:
         notes.append("The time limit ended the run before its last look.")
-    notes += [f"{case} failed at base: {why}." for case, (side, why) in run.lost.items() if side == BASE]
     return notes
+
+
+def _failed_at_base(run: BlocksRun) -> list[str]:
+    return [f"{case} failed at base: {why.rstrip('.')}." for case, (side, why) in run.lost.items() if side == BASE]
 
 
 def _explanations(run: BlocksRun) -> list[str]:
@@ -101,7 +105,7 @@ def _blocks_note(run: BlocksRun) -> str:
     aside = f", {len(run.aside)} more set aside since the machine moved within them" if run.aside else ""
     looks = ", ".join(str(count) for count in run.policy.blocks)
     return (
-        f"{counted(len(run.blocks), 'block')} of one fresh process a side, sides and cases in random order (seed "
+        f"{counted(len(run.blocks), 'block')} of one fresh process a side, which take turns in random order (seed "
         f"{run.seed}), base twice in {twice} of them{aside}; {seconds(run.took_s)} of measuring. Looks at {looks} "
         "blocks share alpha by halves, so that looking often costs nothing."
     )

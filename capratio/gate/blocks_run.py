@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from math import log
 from typing import Protocol
 
-from capratio.gate.block_plan import AGAIN, BASE, HEAD, ProcessPlan, plan_block, plan_confirmation, plan_trial
+from capratio.gate.block_plan import AGAIN, BASE, HEAD, BlockPlan, plan_block, plan_confirmation, plan_trial
 from capratio.gate.decision import Decision, Question, decide
 from capratio.gate.looks import Look, plan_looks
 from capratio.gate.policy import LATENCY, Policy
@@ -17,7 +17,7 @@ from capratio.gate.process_result import ProcessResult
 from capratio.gate.rank_inference import paired
 from capratio.gate.validity import Block, base_differs_from_itself, most_aside, moved, sides_differ
 
-Measure = Callable[[ProcessPlan], ProcessResult]
+Measure = Callable[[BlockPlan], Block]
 
 
 class Watcher(Protocol):
@@ -58,7 +58,11 @@ class BlocksRun:
     @property
     def broken(self) -> str | None:
         """Why a side could not be measured at all."""
-        return next((f"{side} cannot be measured: {r.broken}" for side, r in self.trial.items() if r.broken), None)
+        told = [f"{side} cannot be measured: {self.trial[side].broken}" for side in (BASE, HEAD) if self._broken(side)]
+        return " ".join(told) or None
+
+    def _broken(self, side: str) -> bool:
+        return side in self.trial and self.trial[side].broken is not None
 
     def log_ratios(self, case: str, blocks: Sequence[Block] | None = None) -> list[float]:
         """Of head over base, one a block that has the case on both sides."""
@@ -79,7 +83,7 @@ def run_blocks(
 ) -> BlocksRun:
     """Measure until every case is decided, the last look is taken, the time is over, or the machine makes it void.
 
-    Args: cases: ids. measure: gives what a planned process measured. time_limit_s: seconds of all processes together,
+    Args: cases: ids. measure: gives what a planned block measured. time_limit_s: seconds of all processes together,
     after which no further block begins; a confirmation is made all the same.
     """
     run = BlocksRun(policy, seed)
@@ -105,18 +109,17 @@ def run_blocks(
 
 def _try_sides(run: BlocksRun, cases: Sequence[str], measure: Measure, watcher: Watcher) -> None:
     watcher.began("trying both sides", 0, 1)
-    for side in (BASE, HEAD):
-        run.trial[side] = _measured(run, plan_trial(side, cases, run.seed), measure)
+    run.trial.update(_measured(run, plan_trial(cases, run.seed), measure))
     if run.broken is None:
         _lose(run, run.trial)
         run.cases = [case for case in cases if case not in run.lost]
     watcher.block_done(run)
 
 
-def _measured(run: BlocksRun, plan: ProcessPlan, measure: Measure) -> ProcessResult:
-    result = measure(plan)
-    run.took_s += result.took_s
-    return result
+def _measured(run: BlocksRun, plan: BlockPlan, measure: Measure) -> Block:
+    block = measure(plan)
+    run.took_s += sum(result.took_s for result in block.values())
+    return block
 
 
 def _lose(run: BlocksRun, block: Block) -> None:
@@ -138,8 +141,7 @@ def _measure_until(
         going = [case for case in cases if case not in run.lost]
         if not going:
             return
-        plans = plan_block(len(run.blocks) + len(run.aside), going, run.seed)
-        block = {plan.side: _measured(run, plan, measure) for plan in plans}
+        block = _measured(run, plan_block(len(run.blocks) + len(run.aside), going, run.seed), measure)
         _lose(run, block)
         name = _unusable(block, run.policy.anchor)
         if name is None:
@@ -184,8 +186,7 @@ def _confirm(run: BlocksRun, measure: Measure, watcher: Watcher) -> None:
     needed, block_number = len(run.blocks), 0
     while len(run.confirmations) < needed and block_number < needed + most_aside(needed):
         watcher.began("confirming", len(run.confirmations), needed)
-        plans = plan_confirmation(block_number, slower, run.seed)
-        block = {plan.side: _measured(run, plan, measure) for plan in plans}
+        block = _measured(run, plan_confirmation(block_number, slower, run.seed), measure)
         block_number += 1
         if _unusable(block, run.policy.anchor) is None:
             run.confirmations.append(block)

@@ -13,9 +13,9 @@ from capratio.records.typed import build
 class ProcessResult:
     """One process of a run.
 
-    stage, block, side: as in ``ProcessPlan``. started_at: ISO time, UTC. took_s: seconds of the whole process.
-    loadavg: one-minute load before it. anchors: readings of work that no commit changes, seconds by name, first and
-    last. samples_s: case → seconds of each call. counts: case → exact quantities, where they were counted. failed:
+    stage, block, side: as in ``BlockPlan``. started_at: ISO time, UTC. took_s: seconds of the whole process.
+    loadavg: one-minute load before it. anchors: readings of work that no commit changes, seconds by name, one a round.
+    samples_s: case → seconds of each call. counts: case → exact quantities, where they were counted. failed:
     case → why it has no latency. broken: why no case could be measured at all, or None.
     """
 

@@ -7,7 +7,9 @@ from types import TracebackType
 from typing import Any
 
 from capratio.errors import InputError
+from capratio.gate.block_plan import BlockPlan, Key
 from capratio.gate.process_result import ProcessResult, decode_result, encode_result
+from capratio.gate.validity import Block
 from capratio.records.append_file import AppendFile
 from capratio.records.store import read_lines
 from capratio.records.strict_json import parse_object
@@ -32,17 +34,18 @@ class ProcessStore:
         lines, _ = read_lines(folder / PROCESSES, decode_result)
         self._results = {result.key: result for result in lines}
 
-    def get(self, key: tuple[str, int, str]) -> ProcessResult | None:
-        """The process of that key, where it ran."""
-        return self._results.get(key)
+    def block(self, plan: BlockPlan) -> Block | None:
+        """The processes of a planned block, where all of them ran."""
+        return stored_block(self._results, plan)
 
-    def add(self, result: ProcessResult) -> None:
-        """Keep a process.
+    def add(self, block: Block) -> None:
+        """Keep the processes of a block; those of one that was kept in part before take their place.
 
         Raises OSError when the disk refuses.
         """
-        self._file.append(encode_result(result))
-        self._results[result.key] = result
+        for result in block.values():
+            self._file.append(encode_result(result))
+            self._results[result.key] = result
 
     def __len__(self) -> int:
         return len(self._results)
@@ -54,6 +57,13 @@ class ProcessStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def stored_block(results: Mapping[Key, ProcessResult], plan: BlockPlan) -> Block | None:
+    """The processes of a planned block, or None where one of them is missing."""
+    found = {side: results.get(plan.key(side)) for side in plan.sides}
+    block = {side: result for side, result in found.items() if result is not None}
+    return block if len(block) == len(found) else None
 
 
 def read_gate(folder: Path) -> tuple[dict[str, Any], list[ProcessResult]]:

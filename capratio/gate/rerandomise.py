@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from capratio.gate.block_plan import BASE, CONFIRM, HEAD, TRIAL, ProcessPlan
+from capratio.gate.block_plan import BASE, CONFIRM, HEAD, TRIAL, BlockPlan
 from capratio.gate.blocks_run import BlocksRun, run_blocks
 from capratio.gate.policy import Policy
 from capratio.gate.process_result import ProcessResult
@@ -82,17 +82,20 @@ class _Recorded:
         self._swap = random.Random(f"{seed} sides")
         self._swapped: dict[int, bool] = {}
 
-    def __call__(self, plan: ProcessPlan) -> ProcessResult:
+    def __call__(self, plan: BlockPlan) -> Block:
         place = self._first + plan.block + (self._most if plan.stage == CONFIRM else 0)
         place %= len(self._blocks)
         if place not in self._swapped:
             self._swapped[place] = self._swap.random() < 0.5
-        is_head = plan.side == HEAD
-        recorded = self._blocks[place][HEAD if is_head != self._swapped[place] else BASE]
+        return {side: self._process(plan, side, self._blocks[place], self._swapped[place]) for side in plan.sides}
+
+    def _process(self, plan: BlockPlan, side: str, block: Block, swapped: bool) -> ProcessResult:
+        is_head = side == HEAD
+        recorded = block[HEAD if is_head != swapped else BASE]
         samples_s = {case: recorded.samples_s[case] for case in plan.cases}
         if is_head and plan.stage != TRIAL:
             for case in self._slowdowns.keys() & samples_s.keys():
                 samples_s[case] = (samples_s[case][0] * (1 + self._slowdowns[case]),)
         return replace(
-            recorded, stage=plan.stage, block=plan.block, side=plan.side, samples_s=samples_s, counts={}, failed={}
+            recorded, stage=plan.stage, block=plan.block, side=side, samples_s=samples_s, counts={}, failed={}
         )

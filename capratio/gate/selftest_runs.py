@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from capratio.errors import InputError
-from capratio.gate.block_plan import ProcessPlan
+from capratio.gate.block_plan import BlockPlan
 from capratio.gate.blocks_run import run_blocks
 from capratio.gate.policy import Policy
 from capratio.gate.process_result import ProcessResult, decode_result, encode_result
-from capratio.gate.process_store import GATE, PROCESSES, SCHEMA
+from capratio.gate.process_store import GATE, PROCESSES, SCHEMA, stored_block
 from capratio.gate.rerandomise import Silent
 from capratio.gate.selftest import SelftestRun
+from capratio.gate.validity import Block
 from capratio.records.store import read_lines
 from capratio.records.strict_json import parse_object
 from capratio.records.whole_file import write_whole
@@ -48,20 +49,20 @@ class StoredRun:
 
 
 def replay(run: StoredRun, policy: Policy) -> SelftestRun:
-    """The run as it was when it was measured: every planned process gives what it gave then.
+    """The run as it was when it was measured: every planned block gives what it gave then.
 
     Raises InputError where a process is missing: the run was not finished, or was made by another policy.
     """
     results = {result.key: result for result in run.processes}
 
-    def measure(plan: ProcessPlan) -> ProcessResult:
-        if plan.key not in results:
-            stage, block, side = plan.key
+    def measure(plan: BlockPlan) -> Block:
+        block = stored_block(results, plan)
+        if block is None:
             raise InputError(
-                f"the run {run.name} has no process {stage} {block} {side}; finish it by the command that began it, or "
-                "give the policy that it was made by."
+                f"the run {run.name} lacks a process of its block {plan.stage} {plan.block}; finish it by the command "
+                "that began it, or give the policy that it was made by."
             )
-        return results[plan.key]
+        return block
 
     return SelftestRun(run_blocks(run.cases, policy, run.described["seed"], measure, Silent()), run.slowdowns)
 

@@ -1,23 +1,26 @@
-"""One process of a gate: the sweep's side worker, started by a side's interpreter and watched."""
+"""The processes of a block: the sweep's side worker, started by each side's interpreter, which then take turns."""
 
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import capratio
-from capratio.gate.block_plan import AGAIN, BASE, HEAD, TRIAL, ProcessPlan
+from capratio.gate.block_plan import AGAIN, BASE, HEAD, TRIAL, BlockPlan
 from capratio.gate.process_result import ProcessResult
-from capratio.watched_process import Death, watch, with_threads
+from capratio.watched_process import Death, WatchedProcess, with_threads
 
 HOME = Path(capratio.__file__).parent.parent
 WORKER = HOME / "capratio" / "sweep" / "side_worker.py"
 # Of weights and inputs; both sides see the same.
 WEIGHTS_SEED = 1000
+# Seconds in which a process has to import what it needs, whatever a case may take.
+START_LIMIT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class SideEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredCase:
-    """A case as the worker is told of it; case_time_limit_s: seconds after which its process is killed."""
+    """A case as the worker is told of it."""
 
     id: str
     described: Mapping[str, Any]
@@ -52,40 +55,40 @@ class MeasuredCase:
 
 
 class SideProcesses:
-    """Runs planned processes: base and its second process in base's environment, head in head's."""
+    """Runs planned blocks: base and its second process in base's environment, head in head's."""
 
     def __init__(self, base: SideEnvironment, head: SideEnvironment, cases: Sequence[MeasuredCase]) -> None:
         self._environments = {BASE: base, AGAIN: base, HEAD: head}
         self._cases = {case.id: case for case in cases}
 
-    def measure(self, plan: ProcessPlan) -> ProcessResult:
-        """What the process measured; where it dies, a fresh one goes on after the case that killed it."""
-        started_at, began_s = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-        gathered = _Gathered()
-        left = list(plan.cases)
-        loadavg = os.getloadavg()[0]
-        while left and gathered.broken is None:
-            self._run(plan, left, gathered)
-            before = len(left)
-            left = [case for case in left if case not in gathered.samples_s and case not in gathered.failed]
-            if len(left) == before and gathered.broken is None:
-                gathered.broken = "its process ended and measured nothing"
-        return ProcessResult(
-            plan.stage,
-            plan.block,
-            plan.side,
-            started_at,
-            time.monotonic() - began_s,
-            loadavg,
-            tuple(gathered.anchors),
-            gathered.samples_s,
-            gathered.counts,
-            gathered.failed,
-            gathered.broken,
-        )
+    def measure(self, plan: BlockPlan) -> dict[str, ProcessResult]:
+        """What each side's process measured; where one dies, the block begins again without the case that killed it."""
+        lost: dict[str, dict[str, str]] = {side: {} for side in plan.sides}
+        while True:
+            members = self._run(plan, [case for case in plan.cases if not any(case in each for each in lost.values())])
+            died = [member for member in members if member.killed_by is not None]
+            for member in died:
+                lost[member.side][str(member.killed_by)] = str(member.death)
+            if not died:
+                return {member.side: member.result(plan, lost[member.side]) for member in members}
 
-    def _run(self, plan: ProcessPlan, ids: Sequence[str], gathered: "_Gathered") -> None:
-        side = self._environments[plan.side]
+    def _run(self, plan: BlockPlan, ids: Sequence[str]) -> "list[_Member]":
+        members: dict[str, _Member] = {}
+        with ExitStack() as processes:
+            for side in plan.sides:
+                members[side] = processes.enter_context(self._started(plan, side, ids))
+            for order in plan.turns:
+                for side in order:
+                    if any(member.death for member in members.values()):
+                        return list(members.values())
+                    members[side].take_turn()
+            for member in members.values():
+                member.finish()
+        return list(members.values())
+
+    @contextmanager
+    def _started(self, plan: BlockPlan, side_name: str, ids: Sequence[str]) -> "Iterator[_Member]":
+        side = self._environments[side_name]
         cases = [self._cases[each] for each in ids]
         message = {
             "home": str(HOME),
@@ -99,46 +102,91 @@ class SideProcesses:
             "weights_seed": WEIGHTS_SEED,
             "slowdowns": dict(side.slowdowns),
             "count": plan.stage == TRIAL,
+            "rounds": len(plan.turns),
         }
         # The side's packages are those of its environment.
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        limit_s = max(case.case_time_limit_s for case in cases)
-        threads = max(case.threads for case in cases)
-        command = [side.python, "-P", str(WORKER)]
-        for event in watch(command, json.dumps(message), with_threads(environment, threads), limit_s):
-            gathered.take(event)
+        threads = max((case.threads for case in cases), default=1)
+        limit_s = max((case.case_time_limit_s for case in cases), default=START_LIMIT_S)
+        with WatchedProcess([side.python, "-P", str(WORKER)], with_threads(environment, threads)) as process:
+            member = _Member(side_name, process, limit_s)
+            member.begin(json.dumps(message))
+            yield member
 
 
-class _Gathered:
-    """The events of one process, or of those that went on after it."""
+class _Member:
+    """One process of a block, and what it has said.
 
-    def __init__(self) -> None:
-        self.anchors: list[dict[str, float]] = []
-        self.samples_s: dict[str, tuple[float, ...]] = {}
-        self.counts: dict[str, dict[str, int]] = {}
-        self.failed: dict[str, str] = {}
-        self.broken: str | None = None
+    death: how it died, or None. killed_by: the case that ran then; None where none did.
+    """
+
+    def __init__(self, side: str, process: WatchedProcess, limit_s: float) -> None:
+        self.side = side
+        self.death: str | None = None
+        self.killed_by: str | None = None
+        self._process, self._limit_s = process, limit_s
+        self._started_at, self._loadavg = datetime.now(UTC).isoformat(timespec="seconds"), os.getloadavg()[0]
+        self._took_s = 0.0
+        self._anchors: list[dict[str, float]] = []
+        self._samples_s: dict[str, tuple[float, ...]] = {}
+        self._counts: dict[str, dict[str, int]] = {}
+        self._failed: dict[str, str] = {}
         self._running: str | None = None
 
-    def take(self, event: dict[str, Any] | Death) -> None:
-        if isinstance(event, Death):
-            self._died(event)
-        elif "anchor" in event:
-            self.anchors.append(event["anchor"])
+    def begin(self, message: str) -> None:
+        """Tell the process what to measure, and wait until its cases are built."""
+        self._tell_and_wait(message, "ready")
+
+    def take_turn(self) -> None:
+        """Let the process make one round through its cases."""
+        self._tell_and_wait("round", "round")
+
+    def finish(self) -> None:
+        """Let the process say what it measured."""
+        if self.death is None:
+            self._tell_and_wait("end", "end")
+
+    def result(self, plan: BlockPlan, lost: Mapping[str, str]) -> ProcessResult:
+        """What the process measured; lost: case → how it killed a process of this side before."""
+        return ProcessResult(
+            plan.stage,
+            plan.block,
+            self.side,
+            self._started_at,
+            self._took_s,
+            self._loadavg,
+            tuple(self._anchors),
+            self._samples_s,
+            self._counts,
+            self._failed | dict(lost),
+            self.death,
+        )
+
+    def _tell_and_wait(self, line: str, for_event: str) -> None:
+        began_s = time.monotonic()
+        self._process.tell(line)
+        while self.death is None:
+            event = self._process.event(START_LIMIT_S if self._running is None else self._limit_s)
+            if isinstance(event, Death):
+                self.death, self.killed_by = f"{event.status}: {event.reason}", self._running
+            elif event is None:
+                self.death = "its process ended before it was done"
+            elif event.get("done") == for_event:
+                self._running = None
+                break
+            else:
+                self._take(event)
+        self._took_s += time.monotonic() - began_s
+
+    def _take(self, event: dict[str, Any]) -> None:
+        if "anchor" in event:
+            self._running = None
+            self._anchors.append(event["anchor"])
         elif "starts" in event:
             self._running = event["starts"]
+        elif "failed" in event:
+            self._failed[event["failed"]] = event["reason"]
         else:
-            self._running = None
-            if "failed" in event:
-                self.failed[event["failed"]] = event["reason"]
-            else:
-                self.samples_s[event["measured"]] = tuple(event["samples_s"])
-                if event["counts"]:
-                    self.counts[event["measured"]] = event["counts"]
-
-    def _died(self, death: Death) -> None:
-        if self._running is None:
-            self.broken = f"{death.status}: {death.reason}"
-        else:
-            self.failed[self._running] = f"{death.status}: {death.reason}"
-            self._running = None
+            self._samples_s[event["measured"]] = tuple(event["samples_s"])
+            if event["counts"]:
+                self._counts[event["measured"]] = event["counts"]

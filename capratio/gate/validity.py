@@ -13,6 +13,8 @@ Block = Mapping[str, ProcessResult]
 # A run may set aside this share of the blocks that it needs, and one or two of a short one.
 MOST_ASIDE = 1 / 3
 FEWEST_ASIDE = 2
+# What an anchor may swing from round to round, in multiples of what it may differ between sides.
+SWING = 5.0
 # The chance that anchors on two equal sides differ so clearly.
 ANCHOR_ALPHA = 0.001
 # What base may differ from itself, in the median over cases and pairs, in multiples of the latency budget.
@@ -20,10 +22,15 @@ AGAIN_BUDGETS = 2.0
 
 
 def moved(block: Block, anchor: float) -> str | None:
-    """The anchor that read differently within a block, by more than a share; such a block is measured again."""
+    """The anchor by which a machine moved within a block, which is then measured again.
+
+    It read differently beside one side than beside another, by more than a share, or from one round to another by
+    more than some such shares: the sides take turns, so that a slow drift does them no harm.
+    """
     for name in _names(block):
-        readings = [reading[name] for result in block.values() for reading in result.anchors]
-        if max(readings) > (1 + anchor) * min(readings):
+        middles_s = [result.anchor_s(name) for result in block.values()]
+        readings_s = [reading[name] for result in block.values() for reading in result.anchors]
+        if max(middles_s) > (1 + anchor) * min(middles_s) or max(readings_s) > (1 + SWING * anchor) * min(readings_s):
             return name
     return None
 

@@ -45,8 +45,8 @@ def read_gate_cases(path: Path) -> list[GateCase]:
         return [_of_case(case) for case in read_case_files([path])]
     check_keys(table, ("layers", "sampling"), str(path))
     layers, sampling = table["layers"], _sampling(table.get("sampling", {}), f"{path}: [sampling]")
-    if not isinstance(layers, list):
-        raise InputError(f"{path}: layers is {layers!r}; write [[layers]] tables.")
+    if not isinstance(layers, list) or not layers:
+        raise InputError(f"{path}: layers is {layers!r}; write [[layers]] tables, one at least.")
     found: dict[str, GateCase] = {}
     for place, layer in enumerate(layers, start=1):
         for case in _of_layer(layer, f"{path}: layers[{place}]", sampling):

@@ -1,7 +1,9 @@
 """The gate's clock, one for both sides. It must import neither layers nor kernels: those are the side's."""
 
+import gc
 import time
 from collections.abc import Callable, Mapping
+from math import ceil
 from statistics import median
 from typing import Any
 
@@ -9,26 +11,35 @@ from capratio.measure.latency import SamplePolicy
 from capratio.sweep.parent import die_with_parent
 from capratio.sweep.timing import time_call
 
-__all__ = ["die_with_parent", "median_s", "samples_s", "slowed"]
+__all__ = ["die_with_parent", "keep_garbage", "median_s", "samples_s", "slowed"]
 
 
-def samples_s(ready: Any, call: Callable[[Any], Any], sampling: Mapping[str, Any]) -> list[float]:
-    """Seconds of each timed call, on CUDA of the device.
+def samples_s(ready: Any, call: Callable[[Any], Any], sampling: Mapping[str, Any], rounds: int) -> list[float]:
+    """Seconds of each timed call, on CUDA of the device: the share of one round.
+
+    As many samples as there is time for, whatever their noise: that a series looks quiet must not end it.
 
     Args: ready: a ``ReadyCase`` of any commit that speaks the protocol. call: its call, or one around it. sampling:
-    min_samples, max_samples and time_limit_s.
+    min_samples, max_samples and time_limit_s of all rounds. rounds: their number.
 
     Raises what the case's check raises.
     """
     policy = SamplePolicy(
-        min_samples=sampling["min_samples"],
-        max_samples=sampling["max_samples"],
-        time_limit_s=sampling["time_limit_s"],
+        min_samples=ceil(sampling["min_samples"] / rounds),
+        max_samples=ceil(sampling["max_samples"] / rounds),
+        time_limit_s=sampling["time_limit_s"] / rounds,
+        relative_noise=0.0,
     )
     timing = time_call(
         call, ready.prepare, ready.check, policy, 0.0, device=ready.device, cold=ready.cold, evict=ready.evict
     )
     return list(timing.device_samples_s or timing.samples_s)
+
+
+def keep_garbage() -> None:
+    """Collect what is garbage now, and never look again at what is left: each series of samples begins with a look."""
+    gc.collect()
+    gc.freeze()
 
 
 def median_s(call: Callable[[], object], samples: int) -> float:

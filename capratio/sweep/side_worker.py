@@ -3,16 +3,18 @@
 The side's interpreter runs this file. A commit of this repository brings a capratio of its own, which builds its
 layers; the clock was imported before from the capratio that runs the gate, so that a changed clock is no regression.
 
-It reads a line of JSON and writes an event a line: ``starts`` before a case, ``measured`` or ``failed`` after it, and
-``anchor``, the latencies of work that no commit changes, first and last.
+It reads a line of JSON, builds all cases, and then makes a round through them for each line ``round``: the processes of
+a block take turns, so that a machine that is slow for a moment is slow for all sides. It writes an event a line:
+``starts`` whenever a case runs, ``failed`` or in the end ``measured``, ``anchor`` before each round, the latencies of
+work that no commit changes, and ``done`` when it waits to be told.
 """
 
 import json
 import os
 import random
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ SIDE_CASES = "capratio.sweep.side_cases"
 PRODUCT_WIDTH = 192
 # Of the size of a core's own cache: the bus behind it is shared with whoever else is on the machine.
 STREAM_BYTES = 2**20
-ANCHOR_SAMPLES = 50
+ANCHOR_SAMPLES = 20
 
 Events = Callable[[dict[str, object]], None]
 
@@ -44,13 +46,18 @@ def main() -> None:
         raise SystemExit(f"it does not import ({type(error).__name__}: {error}).") from None
     if side.PROTOCOL != PROTOCOL:
         raise SystemExit(f"the side speaks protocol {side.PROTOCOL} and this gate {PROTOCOL}; gate newer commits.")
-    say({"anchor": anchors(clock)})
-    cases = list(asked["cases"])
-    random.Random(asked["seed"]).shuffle(cases)
-    for case in cases:
-        say({"starts": case["id"]})
-        say(measured(case, asked, side, clock))
-    say({"anchor": anchors(clock)})
+    draw = random.Random(asked["seed"])
+    ready = dict(prepare(draw.sample(asked["cases"], len(asked["cases"])), asked, side, say))
+    clock.keep_garbage()
+    say({"done": "ready"})
+    samples_s: dict[str, list[float]] = {name: [] for name in ready}
+    while sys.stdin.readline().strip() == "round":
+        say({"anchor": anchors(clock)})
+        make_round(draw.sample(asked["cases"], len(asked["cases"])), ready, samples_s, asked, clock, say)
+        say({"done": "round"})
+    for case_id, samples in samples_s.items():
+        say({"measured": case_id, "samples_s": samples, "counts": ready[case_id].counted})
+    say({"done": "end"})
 
 
 def import_clock(home: str) -> Any:
@@ -88,26 +95,59 @@ def anchors(clock: Any) -> dict[str, float]:
     }
 
 
-def measured(case: dict[str, Any], asked: dict[str, Any], side: Any, clock: Any) -> dict[str, object]:
-    """The event of one case; whatever goes wrong is its reason."""
+@dataclass
+class Prepared:
+    """A case that is built and verified. ready: the side's ``ReadyCase``. counted: its exact quantities."""
+
+    ready: Any
+    counted: dict[str, int]
+
+
+def prepare(
+    cases: list[dict[str, Any]], asked: dict[str, Any], side: Any, say: Events
+) -> Iterator[tuple[str, Prepared]]:
+    """Build every case by the side; whatever goes wrong is its reason."""
     import torch
 
-    started_s = time.perf_counter()
-    torch.set_num_threads(case["threads"])
-    try:
-        ready = side.ready_case(case["described"], asked["weights_seed"], [Path(each) for each in asked["inside"]])
+    for case in cases:
+        say({"starts": case["id"]})
+        torch.set_num_threads(case["threads"])
+        try:
+            ready = side.ready_case(case["described"], asked["weights_seed"], [Path(each) for each in asked["inside"]])
+            yield case["id"], Prepared(ready, ready.counts() if asked["count"] else {})
+        except Exception as error:
+            say({"failed": case["id"], "reason": reason(error)})
+
+
+def make_round(
+    cases: list[dict[str, Any]],
+    ready: dict[str, Prepared],
+    samples_s: dict[str, list[float]],
+    asked: dict[str, Any],
+    clock: Any,
+    say: Events,
+) -> None:
+    """Add each case's share of a round to its samples; one that goes wrong has none from then on."""
+    import torch
+
+    for case in cases:
+        if case["id"] not in samples_s:
+            continue
+        say({"starts": case["id"]})
+        torch.set_num_threads(case["threads"])
+        made = ready[case["id"]].ready
         slowdown = asked["slowdowns"].get(case["id"])
-        call = clock.slowed(ready.call, slowdown) if slowdown else ready.call
-        counts = ready.counts() if asked["count"] else {}
-        samples_s = clock.samples_s(ready, call, case["sampling"])
-    except Exception as error:
-        return {"failed": case["id"], "reason": " ".join(str(error).split())[:500] or type(error).__name__}
-    return {
-        "measured": case["id"],
-        "samples_s": samples_s,
-        "counts": counts,
-        "took_s": time.perf_counter() - started_s,
-    }
+        call = clock.slowed(made.call, slowdown) if slowdown else made.call
+        try:
+            samples_s[case["id"]] += clock.samples_s(made, call, case["sampling"], asked["rounds"])
+        except Exception as error:
+            del samples_s[case["id"]]
+            say({"failed": case["id"], "reason": reason(error)})
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, as one sentence."""
+    return " ".join(str(error).split())[:500] or type(error).__name__
 
 
 def _take_stdout() -> Events:
