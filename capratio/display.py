@@ -46,6 +46,19 @@ def markdown_text(text: str) -> str:
     return printable(text.translate(_MARKUP))
 
 
+def shared_parts(ids: Sequence[str]) -> list[str]:
+    """The parts between slashes that all of several ids have, so that a table says them once."""
+    split = [each.split("/") for each in ids]
+    return [part for part in split[0] if all(part in others for others in split)] if len(split) > 1 else []
+
+
+def short_ids(ids: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The ids without the parts that all share, and those parts; in full where they would not differ."""
+    shared = shared_parts(ids)
+    short = ["/".join(part for part in each.split("/") if part not in shared) for each in ids]
+    return (short, shared) if all(short) and len(set(short)) == len(short) else (list(ids), [])
+
+
 def _markdown_line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(markdown_text(cell) for cell in cells) + " |"
 

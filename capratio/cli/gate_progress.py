@@ -15,6 +15,7 @@ from rich.text import Text
 
 from capratio.cli.gate_forest import forest_line
 from capratio.cli.progress import SECONDS_BETWEEN_LINES
+from capratio.display import short_ids
 from capratio.units import counted, seconds
 
 if TYPE_CHECKING:
@@ -151,9 +152,11 @@ def _table(run: "BlocksRun") -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("", "head / base", "slower to the right", "case"):
         table.add_column(heading, no_wrap=True)
-    for decision in running_decisions(run):
+    decisions = running_decisions(run)
+    names, _ = short_ids([decision.case for decision in decisions])
+    for decision, name in zip(decisions, names, strict=True):
         status = "..." if decision.status == "undecided" else decision.status
         style = STYLES[decision.status]
         ratio = "" if decision.ratio is None else f"{decision.ratio:.3f}"
-        table.add_row(Text(status, style=style), ratio, forest_line(decision), escape(decision.case))
+        table.add_row(Text(status, style=style), ratio, forest_line(decision), escape(name))
     return table

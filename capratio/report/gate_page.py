@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 import capratio
-from capratio.display import printable
+from capratio.display import printable, short_ids
 from capratio.errors import InputError
 from capratio.gate.outcome_json import outcome_json
 from capratio.gate.outcome_words import HEADINGS, VERDICTS, cells, named, ordered, sentences, totals
 from capratio.report.gate_plot import MOST_ROWS, forest_plot
 from capratio.report.page_assets import LARGEST_PAGE_BYTES, environment, style
-from capratio.report.summary_table import common_parts
 from capratio.report.tables import machine_table
 from capratio.units import counted, whole
 
@@ -109,11 +108,7 @@ def _not_drawn(decisions: "Sequence[Decision]") -> str:
 
 def _short_names(decisions: "Sequence[Decision]") -> tuple[list[str], list[str]]:
     """The cases' names without the parts that all share, and those parts; in full where they would not differ."""
-    names = [each.case for each in decisions]
-    common = common_parts([{"case": name} for name in names])
-    short = ["/".join(part for part in name.split("/") if part not in common) for name in names]
-    if not all(short) or len(set(short)) < len(short):
-        short, common = names, []
+    short, common = short_ids([each.case for each in decisions])
     return [printable(name) for name in short], [printable(part) for part in common]
 
 

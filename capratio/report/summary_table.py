@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from capratio.display import shared_parts
 from capratio.report.quantities import NOTHING, integer, measured, quantity
 from capratio.units import significant
 
@@ -89,8 +90,7 @@ def cells(row: Row, common: Sequence[str] = ()) -> list[str]:
 
 def common_parts(rows: Sequence[Row]) -> list[str]:
     """The parts of the cases' ids that all of them share, so that the table says them once."""
-    ids = [str(row["case"]).split("/") for row in rows]
-    return [part for part in ids[0] if all(part in others for others in ids)] if len(ids) > 1 else []
+    return shared_parts([str(row["case"]) for row in rows])
 
 
 def summary_json(rows: list[dict[str, Any]]) -> str:

@@ -12,7 +12,7 @@ import pytest
 from capratio.cli.gate_selftest_runs import planned_runs
 from capratio.cli.main import run
 from capratio.gate import selftest as module
-from capratio.gate.block_plan import ProcessPlan
+from capratio.gate.block_plan import BlockPlan
 from capratio.gate.process_result import ProcessResult
 from capratio.gate.side_process import MeasuredCase, SideEnvironment
 from capratio.measure.machine import machine_identity
@@ -39,7 +39,7 @@ tokens = [1, 2, 4, 8]
 """
 ENVIRONMENT = SideEnvironment("python", own=True, inside=())
 BROKEN: list[str] = []
-STARTED: list[ProcessPlan] = []
+STARTED: list[BlockPlan] = []
 
 
 class SimulatedProcesses:
@@ -50,7 +50,7 @@ class SimulatedProcesses:
             seed=round(100 * sum(head.slowdowns.values())), slowdowns=head.slowdowns, broken=next(iter(BROKEN), None)
         )
 
-    def measure(self, plan: ProcessPlan) -> ProcessResult:
+    def measure(self, plan: BlockPlan) -> dict[str, ProcessResult]:
         STARTED.append(plan)
         return self._machine(plan)
 

@@ -2,20 +2,36 @@
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import exp
 
-from capratio.gate.block_plan import HEAD, TRIAL, ProcessPlan
+from capratio.gate.block_plan import HEAD, TRIAL, BlockPlan
 from capratio.gate.process_result import ProcessResult
 
-Anchor = Callable[[ProcessPlan], float]
+
+@dataclass(frozen=True)
+class Planned:
+    """One process of a planned block."""
+
+    stage: str
+    block: int
+    side: str
+    cases: tuple[str, ...]
+
+
+Anchor = Callable[[Planned], float]
+
+
+def by_process(measure: Callable[[Planned], ProcessResult]) -> Callable[[BlockPlan], dict[str, ProcessResult]]:
+    """Measures a planned block process by process."""
+    return lambda plan: {side: measure(Planned(plan.stage, plan.block, side, plan.cases)) for side in plan.sides}
 
 
 class SimulatedMachine:
-    """Measures planned processes.
+    """Measures planned blocks.
 
     spread: standard deviation between processes, a share. slowdowns: case → the share by which head is slower. anchor:
-    the reading of work that no commit changes, seconds. counts: what a trial counts at head. planned: every plan that
-    was measured, in order.
+    the reading of work that no commit changes, seconds. planned: every process that was measured, in order.
     """
 
     def __init__(
@@ -24,15 +40,19 @@ class SimulatedMachine:
         spread: float = 0.01,
         slowdowns: Mapping[str, float] | None = None,
         anchor: Anchor = lambda plan: 1e-3,
-        failing: Callable[[ProcessPlan], dict[str, str]] = lambda plan: {},
+        failing: Callable[[Planned], dict[str, str]] = lambda plan: {},
         broken: str | None = None,
     ) -> None:
         self._draw = random.Random(seed)
         self._spread, self._slowdowns, self._anchor = spread, slowdowns or {}, anchor
         self._failing, self._broken = failing, broken
-        self.planned: list[ProcessPlan] = []
+        self.planned: list[Planned] = []
 
-    def __call__(self, plan: ProcessPlan) -> ProcessResult:
+    def __call__(self, plan: BlockPlan) -> dict[str, ProcessResult]:
+        return by_process(self.one)(plan)
+
+    def one(self, plan: Planned) -> ProcessResult:
+        """Measure one process."""
         self.planned.append(plan)
         failed = {case: why for case, why in self._failing(plan).items() if case in plan.cases}
         measured = [case for case in plan.cases if case not in failed]

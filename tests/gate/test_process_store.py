@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from capratio.errors import InputError
+from capratio.gate.block_plan import BASE, HEAD, PAIR, BlockPlan
 from capratio.gate.process_result import ProcessResult, decode_result, encode_result
 from capratio.gate.process_store import GATE, PROCESSES, ProcessStore, read_gate
 
@@ -25,22 +26,41 @@ RESULT = ProcessResult(
 
 def test_what_was_added_is_there_when_the_folder_is_opened_again(tmp_path: Path) -> None:
     with ProcessStore(tmp_path / "gate", {"base": "a"}, 5) as store:
-        store.add(RESULT)
+        store.add({HEAD: RESULT})
     with ProcessStore(tmp_path / "gate", {"base": "a"}, 6) as store:
-        assert (RESULT, 5) == (store.get(RESULT.key), store.described["seed"])
-        assert store.get(("pair", 4, "head")) is None
+        assert ({HEAD: RESULT}, 5) == (store.block(BlockPlan(PAIR, 3, ((HEAD,),), (), 1)), store.described["seed"])
+
+
+def test_a_block_of_which_a_process_is_missing_did_not_run(tmp_path: Path) -> None:
+    with ProcessStore(tmp_path / "gate", {}, 5) as store:
+        store.add({HEAD: RESULT})
+
+        assert store.block(BlockPlan(PAIR, 3, ((BASE, HEAD),), (), 1)) is None
+        assert store.block(BlockPlan(PAIR, 4, ((HEAD,),), (), 1)) is None
+
+
+def test_a_block_that_was_kept_in_part_is_replaced_when_it_is_measured_again(tmp_path: Path) -> None:
+    later = replace(RESULT, took_s=3.0)
+    with ProcessStore(tmp_path / "gate", {}, 5) as store:
+        store.add({HEAD: RESULT})
+        store.add({BASE: replace(RESULT, side=BASE), HEAD: later})
+    with ProcessStore(tmp_path / "gate", {}, 5) as store:
+        block = store.block(BlockPlan(PAIR, 3, ((BASE, HEAD),), (), 1))
+
+    assert block is not None
+    assert later == block[HEAD]
 
 
 def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path) -> None:
     with ProcessStore(tmp_path / "gate", {}, 5) as store:
-        store.add(RESULT)
-        store.add(replace(RESULT, block=4))
+        store.add({HEAD: RESULT})
+        store.add({HEAD: replace(RESULT, block=4)})
     lines = (tmp_path / "gate" / PROCESSES).read_bytes()
     (tmp_path / "gate" / PROCESSES).write_bytes(lines[:-30])
 
     with ProcessStore(tmp_path / "gate", {}, 5) as store:
         assert 1 == len(store)
-        store.add(replace(RESULT, block=4))
+        store.add({HEAD: replace(RESULT, block=4)})
     assert 2 == len(read_gate(tmp_path / "gate")[1])
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from capratio.gate import blocks_run, decision
-from capratio.gate.block_plan import AGAIN, BASE, CONFIRM, HEAD, PAIR, TRIAL, ProcessPlan, plan_block
+from capratio.gate.block_plan import BASE, CONFIRM, HEAD, PAIR, TRIAL, BlockPlan, plan_block
 from capratio.gate.looks import Look
 from capratio.gate.policy import Policy
 from capratio.gate.proportion import Proportion
@@ -21,10 +21,8 @@ GATES = 120
 
 
 def blocks_of(machine: SimulatedMachine, count: int) -> list[Block]:
-    return [
-        {plan.side: machine(plan) for plan in plan_block(block, CASES, 1) if plan.side != AGAIN}
-        for block in range(count)
-    ]
+    blocks = [machine(plan_block(block, CASES, 1)) for block in range(count)]
+    return [{side: block[side] for side in (BASE, HEAD)} for block in blocks]
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +117,8 @@ def test_a_machine_that_moves_makes_the_gate_void(noise: list[Block]) -> None:
 
 def test_a_process_is_dealt_with_its_median_scaled_only_on_heads_side(noise: list[Block]) -> None:
     deal = _Recorded(medians_only(noise), 3, 48, 1, {"case-2": 0.5})
-    plans = {side: ProcessPlan(PAIR, 0, side, tuple(CASES), 9) for side in (BASE, HEAD)}
 
-    dealt = {side: deal(plan) for side, plan in plans.items()}
+    dealt = deal(BlockPlan(PAIR, 0, ((BASE, HEAD),), tuple(CASES), 9))
 
     recorded = sorted(noise[3][side].latency_s("case-2") for side in (BASE, HEAD))
     assert recorded == pytest.approx(sorted([dealt[BASE].latency_s("case-2"), dealt[HEAD].latency_s("case-2") / 1.5]))
@@ -133,8 +130,8 @@ def test_a_process_is_dealt_with_its_median_scaled_only_on_heads_side(noise: lis
 def test_a_trial_is_not_slowed_down_and_a_confirmation_has_blocks_of_its_own(noise: list[Block]) -> None:
     deal = _Recorded(noise, 0, 48, 1, {"case-2": 0.5})
 
-    trial = deal(ProcessPlan(TRIAL, 0, HEAD, ("case-2",), 9))
-    confirmed = deal(ProcessPlan(CONFIRM, 0, BASE, ("case-0",), 9))
+    trial = deal(BlockPlan(TRIAL, 0, ((BASE, HEAD),), ("case-2",), 9))[HEAD]
+    confirmed = deal(BlockPlan(CONFIRM, 0, ((BASE, HEAD),), ("case-0",), 9))[BASE]
 
     assert trial.latency_s("case-2") in {noise[0][side].latency_s("case-2") for side in (BASE, HEAD)}
     assert confirmed.latency_s("case-0") in {noise[48][side].latency_s("case-0") for side in (BASE, HEAD)}

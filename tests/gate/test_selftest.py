@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from capratio.gate import selftest as module
-from capratio.gate.block_plan import BASE, HEAD, ProcessPlan
+from capratio.gate.block_plan import BASE, HEAD
 from capratio.gate.blocks_run import run_blocks
 from capratio.gate.comparison import Rise, exact_rises
 from capratio.gate.policy import Policy
@@ -25,7 +25,7 @@ from capratio.gate.selftest import (
 from capratio.gate.selftest_table import HEADINGS, RUN_HEADINGS, Row, run_cells, selftest_rows, share_text
 from capratio.gate.selftest_words import headline, method, outcome, spread_words, standing
 from capratio.gate.sides import Side
-from tests.gate.simulated import SilentWatcher, SimulatedMachine
+from tests.gate.simulated import Planned, SilentWatcher, SimulatedMachine, by_process
 
 CASES = [f"case-{number}" for number in range(6)]
 POLICY = Policy()
@@ -126,8 +126,8 @@ def test_a_case_that_one_run_lost_is_dealt_out_of_none() -> None:
 def test_blocks_after_the_first_decided_case_are_left_out() -> None:
     noisy = SimulatedMachine(3, 0.002)
 
-    def measure(plan: ProcessPlan) -> ProcessResult:
-        result = noisy(plan)
+    def measure(plan: Planned) -> ProcessResult:
+        result = noisy.one(plan)
         wide = {
             case: (values[0] * (1 + 0.1 * (plan.block % 2) * (plan.side == HEAD)),)
             for case, values in result.samples_s.items()
@@ -135,7 +135,7 @@ def test_blocks_after_the_first_decided_case_are_left_out() -> None:
         }
         return replace(result, samples_s=result.samples_s | wide)
 
-    run = run_blocks(CASES, POLICY, 3, measure, SilentWatcher())
+    run = run_blocks(CASES, POLICY, 3, by_process(measure), SilentWatcher())
 
     assert len(run.blocks) > POLICY.blocks[0]
     assert POLICY.blocks[0] == len(full_blocks([run]))

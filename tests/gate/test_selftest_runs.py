@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from capratio.errors import InputError
-from capratio.gate.block_plan import ProcessPlan
+from capratio.gate.block_plan import BlockPlan
 from capratio.gate.blocks_run import BlocksRun, run_blocks
 from capratio.gate.policy import Budget, Policy
-from capratio.gate.process_result import ProcessResult
 from capratio.gate.process_store import ProcessStore
 from capratio.gate.selftest import SelftestRun, selftest
 from capratio.gate.selftest_json import SELFTEST, SelftestRecord, encode_selftest, read_selftest
 from capratio.gate.selftest_runs import publish, read_stored, replay
+from capratio.gate.validity import Block
 from tests.gate.simulated import SilentWatcher, SimulatedMachine
 
 CASES = ["case-0", "case-1", "case-2"]
@@ -32,10 +32,10 @@ def measured(folder: Path, name: str, slowdowns: dict[str, float], seed: int = 1
     machine = SimulatedMachine(seed, slowdowns=slowdowns)
     with ProcessStore(folder / name, identity | other, seed) as store:
 
-        def measure(plan: ProcessPlan) -> ProcessResult:
-            result = machine(plan)
-            store.add(result)
-            return result
+        def measure(plan: BlockPlan) -> Block:
+            block = machine(plan)
+            store.add(block)
+            return block
 
         return run_blocks(CASES, POLICY, seed, measure, SilentWatcher())
 
@@ -67,7 +67,7 @@ def test_a_process_that_is_missing_is_named(tmp_path: Path) -> None:
     measured(tmp_path, "equal-1", {})
     (stored,) = read_stored(tmp_path, ["equal-1"], POLICY)
 
-    with pytest.raises(InputError, match=r"the run equal-1 has no process pair 11 [a-z]+; finish it"):
+    with pytest.raises(InputError, match="the run equal-1 lacks a process of its block pair 11; finish it"):
         replay(replace(stored, processes=stored.processes[:-1]), POLICY)
 
 
