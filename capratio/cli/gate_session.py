@@ -49,6 +49,10 @@ class GateSession:
 
         base, head = build_sides(self.root, self.base, self.head)
         run = self.measure(base, head, time_limit_s)
+        if self.folder is None:
+            # It is finished: what is given again is a new run.
+            kept = _finished(self._folder(self._identity(base, head)))
+            click.echo(f"every process of this run is kept in {kept}", err=True)
         if run.broken is not None:
             raise NothingMeasuredError(run.broken)
         names = {BASE: self.base.name, HEAD: self.head.name}
@@ -99,6 +103,12 @@ class GateSession:
             "machine": machine_identity(),
             "capratio": content_hash(PACKAGE),
         }
+
+
+def _finished(folder: Path) -> Path:
+    """The new place of a run that ended, beside earlier ones of the same two sides."""
+    place = 1 + sum(1 for _ in folder.parent.glob(f"{folder.name}-finished-*"))
+    return folder.rename(folder.with_name(f"{folder.name}-finished-{place}"))
 
 
 def open_session(
