@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 
 from capratio.errors import InputError
 
@@ -12,6 +13,14 @@ def check_keys(given: object, known: tuple[str, ...], where: str) -> None:
         raise InputError(f"{where} is {given!r}; give a table of keys.")
     for key in given:
         one_of(str(key), known, f"{where}: the key")
+
+
+def fits(pattern: str, name: str) -> bool:
+    """Whether a name matches a shell pattern.
+
+    Ids contain brackets: one in a pattern stands for itself, or for a set of characters where that names something.
+    """
+    return any(fnmatchcase(name, each) for each in (pattern.replace("[", "[[]"), pattern))
 
 
 def one_of(word: str, known: Iterable[str], where: str) -> None:

@@ -6,6 +6,7 @@ Sweeps and the gate start their workers by it. An event is a line of JSON on the
 import json
 import os
 import queue
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,6 +61,19 @@ class WatchedProcess:
             self._input.write(line + "\n")
             self._input.flush()
 
+    def pause(self) -> None:
+        """Stop the process and all that it started, until it is told to go on."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let a process that was paused go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        # The process leads a session of its own, and so a group that has its number.
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
     def tell_no_more(self) -> None:
         """Close what the process reads."""
         with suppress(BrokenPipeError):
@@ -73,7 +87,7 @@ class WatchedProcess:
         try:
             line = self._lines.get(timeout=silence_limit_s)
         except queue.Empty:
-            self._process.kill()
+            self._signal(signal.SIGKILL)
             return Death("timed-out", f"the case took more than {silence_limit_s:g} s; its process was killed.")
         if line is not None:
             event: dict[str, Any] = json.loads(line)
@@ -90,7 +104,7 @@ class WatchedProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
+        self._signal(signal.SIGKILL)
         self.tell_no_more()
         for reader in self._readers:
             reader.join()
@@ -123,7 +137,9 @@ def with_threads(environment: Mapping[str, str], threads: int) -> dict[str, str]
 
 def _read_lines(stream: IO[str], lines: "queue.Queue[str | None]") -> None:
     for line in stream:
-        lines.put(line)
+        # One without its end is of a process that was killed while it spoke.
+        if line.endswith("\n"):
+            lines.put(line)
     lines.put(None)
 
 

@@ -32,7 +32,8 @@ fi
 commit_of() { git rev-parse --verify --quiet --end-of-options "$1^{commit}"; }
 head_commit=$(commit_of "$head") || fail "GATE_HEAD '$head' is no commit of this repository."
 # The checkout of a CI knows other branches as its remote's.
-base_tip=$(commit_of "origin/$base" || commit_of "$base") ||
+is_branch() { [ "$1" != HEAD ] && git check-ref-format --branch "$1" >/dev/null 2>&1; }
+base_tip=$( (is_branch "$base" && commit_of "refs/remotes/origin/$base") || commit_of "$base") ||
     fail "GATE_BASE '$base' is no branch, tag or commit of this clone; fetch it: git fetch origin '$base'."
 base_commit=$(git merge-base "$base_tip" "$head_commit") || fail "'$base' and '$head' have no commit in common."
 if [ "$base_commit" = "$head_commit" ]; then

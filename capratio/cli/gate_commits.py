@@ -14,10 +14,13 @@ from capratio.cli.gate_outputs import Outputs, check_paths, tell, with_outputs
 @click.option(
     "--policy", type=click.Path(path_type=Path), help="Cases, budgets and blocks, TOML; ci/gate.toml if left out."
 )
-@click.option("--only", metavar="PATTERN", help="Only cases whose id matches: *, ? and [] as in a shell.")
+@click.option("--only", metavar="PATTERN", help="Only cases whose id matches: * and ? as in a shell.")
 @click.option("--budget", type=click.FloatRange(0, 10), help="What a latency may rise, a share: 0.02 for 2 %.")
 @click.option(
-    "--time-limit", type=click.FloatRange(0, min_open=True), metavar="MINUTES", help="Begin no block after so long."
+    "--time-limit",
+    type=click.FloatRange(0, min_open=True),
+    metavar="MINUTES",
+    help="Compare no further block after so long; a confirmation is made all the same.",
 )
 @click.option("--exact", is_flag=True, help="Count only: compare the exact quantities, and no latency.")
 @click.option(

@@ -28,19 +28,16 @@ def history(
 
     Exit codes: 0 no loss beyond a budget, 1 a drift or step beyond its budget, 2 bad input, 5 nothing to look at.
     """
-    from fnmatch import fnmatchcase
-
     from capratio.cli.gate_history_text import LOST as LOSSES
     from capratio.cli.gate_history_text import UNSHOWN, lines
     from capratio.gate.asv_history import read_asv_history
     from capratio.gate.history import histories, level_of_each
     from capratio.gate.history_json import history_json
     from capratio.gate.policy import read_policy
+    from capratio.names import fits
 
     chosen = read_policy(policy)
-    series = [
-        each for each in read_asv_history(results, machine) if benchmarks is None or fnmatchcase(each.case, benchmarks)
-    ]
+    series = [each for each in read_asv_history(results, machine) if benchmarks is None or fits(benchmarks, each.case)]
     found = histories(series, chosen)
     if json_path is not None:
         json_path.write_text(history_json(found, chosen), encoding="utf-8")

@@ -1,5 +1,6 @@
 """What every command of the gate does with a comparison: print it, write it where asked, and leave with its code."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -69,6 +70,8 @@ def check_paths(outputs: Outputs) -> None:
             raise InputError(f"--{option} {path}: there is no folder {path.parent}; make it, or give another path.")
         if path.is_dir():
             raise InputError(f"--{option} {path} is a folder; give the path of a file in it.")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise InputError(f"--{option} {path} cannot be written; give another path.")
 
 
 def tell(

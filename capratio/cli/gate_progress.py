@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import exp
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -133,7 +132,7 @@ def running_decisions(run: "BlocksRun") -> "list[Decision]":
     """What the cases show now: the decision of a case that was looked at, else its estimate with its bounds."""
     from capratio.gate.decision import Decision
     from capratio.gate.policy import LATENCY
-    from capratio.gate.rank_inference import paired
+    from capratio.gate.rank_inference import paired, ratio_of
 
     shown = []
     for case in run.cases:
@@ -144,7 +143,9 @@ def running_decisions(run: "BlocksRun") -> "list[Decision]":
             inference = paired(ratios)
             low, high = inference.low(run.policy.alpha), inference.high(run.policy.alpha)
             budget = run.policy.budget(case, LATENCY)
-            shown.append(Decision(case, "undecided", budget, exp(inference.estimate), exp(low), exp(high)))
+            shown.append(
+                Decision(case, "undecided", budget, ratio_of(inference.estimate), ratio_of(low), ratio_of(high))
+            )
     return shown
 
 

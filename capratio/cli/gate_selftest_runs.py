@@ -10,6 +10,7 @@ from capratio.errors import NothingMeasuredError
 if TYPE_CHECKING:
     from capratio.cli.gate_session import GateSession
     from capratio.gate.selftest import SelftestRun
+    from capratio.gate.side_process import SideEnvironment
 
 # Runs without a slowdown between two that have one, so that both see the machine at all hours.
 BETWEEN_SLOW = 3
@@ -47,10 +48,24 @@ def measured_runs(
 
     Raises BuildError for a commit that does not build, NothingMeasuredError for one of which nothing can be measured.
     """
-    from capratio.cli.gate_session import build_sides
+    from capratio.cli.gate_session import build_sides, work_folder
+    from capratio.gate.work_lock import alone_in
+
+    with alone_in(work_folder(session.root)):
+        base, head = build_sides(session.root, session.base, session.head)
+        return _measured_runs(session, folder, planned, base, head, say)
+
+
+def _measured_runs(
+    session: "GateSession",
+    folder: Path,
+    planned: Sequence[PlannedRun],
+    base: "SideEnvironment",
+    head: "SideEnvironment",
+    say: Callable[[str], None],
+) -> "dict[str, SelftestRun]":
     from capratio.gate.selftest import SelftestRun, slowed_cases
 
-    base, head = build_sides(session.root, session.base, session.head)
     slowed = slowed_cases([case.id for case in session.cases])
     done: dict[str, SelftestRun] = {}
     for each in planned:

@@ -5,13 +5,16 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from fnmatch import fnmatchcase
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from capratio.errors import InputError, NothingMeasuredError
+from capratio.names import fits
 
 if TYPE_CHECKING:
     from capratio.gate.blocks_run import BlocksRun
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from capratio.gate.side_process import MeasuredCase, SideEnvironment
 
 WORK = Path(".asv/gate")
+FINISHED = "finished"
+# What both sides compute with.
+PACKAGES = ("torch", "numpy", "numba", "triton")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +51,16 @@ class GateSession:
         """
         from capratio.gate.block_plan import BASE, HEAD
         from capratio.gate.blocks_comparison import comparison_of
+        from capratio.gate.work_lock import alone_in
         from capratio.measure.machine import machine_identity
 
-        base, head = build_sides(self.root, self.base, self.head)
-        run = self.measure(base, head, time_limit_s)
-        if self.folder is None:
-            # It is finished: what is given again is a new run.
-            kept = _finished(self._folder(self._identity(base, head)))
-            click.echo(f"every process of this run is kept in {kept}", err=True)
+        if self.folder is not None and (self.folder / FINISHED).exists():
+            raise InputError(f"{self.folder} holds a gate that is finished; give a new folder as --out, or remove it.")
+        with alone_in(work_folder(self.root)):
+            base, head = build_sides(self.root, self.base, self.head)
+            run = self.measure(base, head, time_limit_s)
+            kept = _finish(self.folder or self._folder(self._identity(base, head)), given=self.folder is not None)
+        click.echo(f"every process of this run is kept in {kept}", err=True)
         if run.broken is not None:
             raise NothingMeasuredError(run.broken)
         names = {BASE: self.base.name, HEAD: self.head.name}
@@ -99,16 +107,21 @@ class GateSession:
             "head": self.head.tree,
             "slowdowns": [dict(base.slowdowns), dict(head.slowdowns)],
             "policy": {"alpha": self.policy.alpha, "anchor": self.policy.anchor, "blocks": list(self.policy.blocks)},
+            "budgets": {"latency": self.policy.latency, "budgets": [asdict(each) for each in self.policy.budgets]},
             "cases": [asdict(case) for case in self.cases],
+            "packages": {name: _version(name) for name in PACKAGES},
             "machine": machine_identity(),
             "capratio": content_hash(PACKAGE),
         }
 
 
-def _finished(folder: Path) -> Path:
-    """The new place of a run that ended, beside earlier ones of the same two sides."""
-    place = 1 + sum(1 for _ in folder.parent.glob(f"{folder.name}-finished-*"))
-    return folder.rename(folder.with_name(f"{folder.name}-finished-{place}"))
+def _finish(folder: Path, *, given: bool) -> Path:
+    """Mark a run that ended, so that it is not looked at again; one whose folder nobody gave makes way for the next."""
+    (folder / FINISHED).touch()
+    if given:
+        return folder
+    places = (folder.with_name(f"{folder.name}-{place}") for place in count(1))
+    return folder.rename(next(place for place in places if not place.exists()))
 
 
 def open_session(
@@ -129,6 +142,8 @@ def open_session(
     from capratio.linux import require_linux
 
     require_linux()
+    if find_spec("asv") is None:
+        raise InputError("both commits are built by asv, which is not installed here; pip install 'capratio[asv]'.")
     root = repository_root(Path.cwd())
     path = policy_file or root / "ci" / "gate.toml"
     if policy_file is None and not path.is_file():
@@ -140,6 +155,13 @@ def open_session(
     if exact:
         policy = replace(policy, blocks=())
     return GateSession(root, first, second, policy, tuple(cases), out)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def work_folder(root: Path) -> Path:
@@ -172,7 +194,7 @@ def _cases(policy_path: Path, name: str | None, only: str | None) -> "Sequence[M
     if name is None:
         raise InputError(f"{policy_path} names no cases; write cases = 'gate_cases.toml', a file beside it.")
     cases = read_gate_cases(policy_path.parent / name)
-    chosen = [case for case in cases if only is None or fnmatchcase(case.id, only.replace("[", "[[]"))]
+    chosen = [case for case in cases if only is None or fits(only, case.id)]
     if not chosen:
         raise InputError(f"no case matches the pattern {only!r}; the {len(cases)} ids are such as {cases[0].id}.")
     return [MeasuredCase(case.id, case.described, case.threads, case.sampling) for case in chosen]

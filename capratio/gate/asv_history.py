@@ -8,14 +8,12 @@ from pathlib import Path
 from statistics import median
 
 from capratio.errors import InputError
-from capratio.gate.asv_side import AsvResult, asv_machine, asv_results, is_number
+from capratio.gate.asv_side import FORMAT, AsvResult, asv_machine, asv_results, is_number
 from capratio.gate.foreign_json import read_foreign_table
 from capratio.gate.sides import Side, check_comparable
 
 # Characters of a benchmark's name with its parameters; asv's own names have fewer than 200.
 MOST_NAME = 1000
-# The result files that asv 0.4 and later writes.
-_FORMAT = 2
 _NOT_RESULTS = ("machine.json", "benchmarks.json")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 # The last millisecond of the year 9999.
@@ -117,8 +115,8 @@ def _commits(folder: Path) -> Iterator[_Commit]:
 
 def _commit(path: Path, table: Mapping[str, object]) -> _Commit:
     version = table.get("version")
-    if version != _FORMAT:
-        raise InputError(f"{path} is of version {str(version)[:40]!r} of asv's results; version {_FORMAT} is read.")
+    if version != FORMAT:
+        raise InputError(f"{path} is of version {str(version)[:40]!r} of asv's results; version {FORMAT} is read.")
     commit, date_ms, environment = table.get("commit_hash"), table.get("date"), table.get("env_name", "")
     if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
         raise InputError(f"{path} has commit_hash = {str(commit)[:80]!r}; asv writes a commit's hash there.")

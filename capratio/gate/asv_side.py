@@ -10,6 +10,8 @@ from pathlib import Path
 from capratio.errors import InputError
 from capratio.gate.sides import Series, Side
 
+# The result files that asv 0.4 and later writes.
+FORMAT = 2
 # Of asv's own description of a machine, what decides a latency.
 _MACHINE = ("machine", "arch", "cpu", "num_cpu", "ram", "gpu", "driver")
 # A benchmark that asv times; what it tracks or weighs has other units.
@@ -37,14 +39,19 @@ class AsvResult:
 def asv_side(path: Path, table: Mapping[str, object]) -> Side:
     """The timed benchmarks of a result file, one series for each set of parameters.
 
-    Raises InputError for a file whose columns and results do not fit one another.
+    Raises InputError for a file whose columns and results do not fit one another, or of another version.
     """
+    series = {each.case: _series(each) for each in asv_results(path, table) if _TIMED.search(each.benchmark)}
+    if table.get("version") != FORMAT:
+        raise InputError(
+            f"{path} is of version {str(table.get('version'))[:40]!r} of asv's results; version {FORMAT} is read."
+        )
     return Side(
         name=str(path),
         kind="asv",
         machine=asv_machine(table),
         commit=str(table["commit_hash"]) if table.get("commit_hash") else None,
-        series={each.case: _series(each) for each in asv_results(path, table) if _TIMED.search(each.benchmark)},
+        series=series,
     )
 
 

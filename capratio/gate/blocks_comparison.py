@@ -1,11 +1,13 @@
 """A run of blocks as a comparison: its decisions, its exact rises, and what it says of itself."""
 
 from collections.abc import Mapping
+from math import log
 from statistics import median
 
 from capratio.gate.block_plan import AGAIN, BASE, HEAD
 from capratio.gate.blocks_run import BlocksRun
 from capratio.gate.comparison import Comparison, exact_rises
+from capratio.gate.looks import plan_looks
 from capratio.gate.policy import EXACT, LATENCY
 from capratio.gate.power import power, process_spread, ratio_spread
 from capratio.gate.sides import Series, Side
@@ -30,11 +32,11 @@ def comparison_of(
     return Comparison(
         base,
         head,
-        tuple(run.decisions[case] for case in run.cases if case in run.decisions and case not in run.lost),
+        tuple(decision for case, decision in run.decisions.items() if run.lost.get(case, (BASE,))[0] != HEAD),
         rises,
         compared,
         (),
-        tuple(case for case, (side, _) in run.lost.items() if side == BASE and case not in run.trial[HEAD].failed),
+        tuple(case for case, (side, _) in run.lost.items() if side == BASE and case not in run.decisions),
         failed_at_head,
         run.void,
         (*(_notes(run) if run.policy.blocks else (EXACT_ALONE,)), *_failed_at_base(run)),
@@ -60,7 +62,7 @@ def _notes(run: BlocksRun) -> list[str]:
     ratios = {case: run.log_ratios(case) for case in run.cases}
     ratios = {case: values for case, values in ratios.items() if len(values) > 1}
     if ratios and run.looked is not None:
-        notes += [_spread_note(ratios), *_power_notes(run, ratios)]
+        notes += [_spread_note(run, ratios), *_power_notes(run, ratios)]
     shifts = against_itself(run.blocks)
     if shifts:
         told = ", ".join(f"{shift:+.1%}" for shift in shifts)
@@ -77,7 +79,11 @@ def _notes(run: BlocksRun) -> list[str]:
 
 
 def _failed_at_base(run: BlocksRun) -> list[str]:
-    return [f"{case} failed at base: {why.rstrip('.')}." for case, (side, why) in run.lost.items() if side == BASE]
+    return [
+        f"{case} failed at base: {why.rstrip('.')}."
+        for case, (side, why) in run.lost.items()
+        if side == BASE and case not in run.decisions
+    ]
 
 
 def _explanations(run: BlocksRun) -> list[str]:
@@ -111,26 +117,30 @@ def _blocks_note(run: BlocksRun) -> str:
     )
 
 
-def _spread_note(ratios: Mapping[str, list[float]]) -> str:
+def _spread_note(run: BlocksRun, ratios: Mapping[str, list[float]]) -> str:
     spreads = {case: process_spread(values) for case, values in ratios.items()}
     worst = max(spreads, key=spreads.__getitem__)
+    alone = [
+        ratio_spread([log(block[BASE].latency_s(case)) for block in run.blocks if case in block[BASE].samples_s])
+        for case in ratios
+    ]
     return (
-        f"Processes of one commit spread by {median(spreads.values()):.1%} (median of the cases; most: "
-        f"{spreads[worst]:.1%}, {worst})."
+        f"Processes of one commit that take turns spread by {median(spreads.values()):.1%} (median of the cases; most: "
+        f"{spreads[worst]:.1%}, {worst}), and base's from block to block by {median(alone):.1%}."
     )
 
 
 def _power_notes(run: BlocksRun, ratios: Mapping[str, list[float]]) -> list[str]:
-    assert run.looked is not None
-    alpha = run.looked.alpha / len(run.cases)
+    last = plan_looks(run.policy.blocks, run.policy.alpha)[-1]
+    alpha = last.alpha / len(run.cases)
     notes = []
     for slowdown in SLOWDOWNS:
         chances = [
-            power(ratio_spread(values), len(values), run.policy.budget(case, LATENCY), slowdown, alpha)
+            power(ratio_spread(values), last.blocks, run.policy.budget(case, LATENCY), slowdown, alpha)
             for case, values in ratios.items()
         ]
         notes.append(
-            f"A slowdown of {slowdown:.0%} of one case would have been found with a chance of {median(chances):.0%} "
-            f"(median of the cases; least: {min(chances):.0%})."
+            f"A slowdown of {slowdown:.0%} of one case is found within {last.blocks} blocks with a chance of "
+            f"{median(chances):.0%} (median of the cases; least: {min(chances):.0%})."
         )
     return notes

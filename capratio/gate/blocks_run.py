@@ -15,7 +15,7 @@ from capratio.gate.looks import Look, plan_looks
 from capratio.gate.policy import LATENCY, Policy
 from capratio.gate.process_result import ProcessResult
 from capratio.gate.rank_inference import paired
-from capratio.gate.validity import Block, base_differs_from_itself, most_aside, moved, sides_differ
+from capratio.gate.validity import Block, machine_differs, most_aside, moved
 
 Measure = Callable[[BlockPlan], Block]
 
@@ -36,7 +36,7 @@ class BlocksRun:
 
     seed: of every order. trial: the process of each side that showed which cases run and counted. cases: those that
     run on both sides. lost: case → (side, why) of those that do not, or no longer. blocks: those that count. aside:
-    how many were set aside, since the machine moved. decisions: of the cases that are closed or were looked at.
+    why each other one was set aside. decisions: of the cases that are closed or were looked at.
     confirmations: the blocks that measured again what regressed. took_s: seconds of all processes. looked: the last
     look. void: why the run says nothing. short: whether the time limit ended it before its last look.
     """
@@ -99,11 +99,10 @@ def run_blocks(
             open_cases = [case for case in open_cases if run.decisions[case].status == "undecided"]
         if run.void or run.short:
             break
-    run.void = (
-        run.void or sides_differ(run.blocks, policy.latency) or base_differs_from_itself(run.blocks, policy.latency)
-    )
+    run.void = run.void or machine_differs(run.blocks, policy.latency)
     if not run.void:
         _confirm(run, measure, watcher)
+    _close(run)
     return run
 
 
@@ -143,28 +142,49 @@ def _measure_until(
             return
         block = _measured(run, plan_block(len(run.blocks) + len(run.aside), going, run.seed), measure)
         _lose(run, block)
-        name = _unusable(block, run.policy.anchor)
-        if name is None:
+        why_not = _unusable(block, run.policy.anchor)
+        if why_not is None:
             run.blocks.append(block)
         else:
-            run.aside.append(name)
+            run.aside.append(why_not)
             if len(run.aside) > most_aside(look.blocks):
-                run.void = _restless(run)
+                run.void = _restless(run.aside, len(run.blocks))
                 return
         watcher.block_done(run)
 
 
+def _close(run: BlocksRun) -> None:
+    """Leave no case without a decision, and no accusation in a run that says nothing."""
+    for case, (side, why) in run.lost.items():
+        # What base had and lost, or what neither side has; a failure of head alone is the comparison's to tell.
+        if side == BASE and (case in run.trial[BASE].samples_s or case in run.trial[HEAD].failed):
+            run.decisions[case] = _undecided(run, case, f"it failed at base: {why.rstrip('.')}")
+    for case in run.cases:
+        if run.policy.blocks and case not in run.decisions and case not in run.lost:
+            run.decisions[case] = _undecided(run, case, "the run ended before its first look")
+    if run.void:
+        for case, decision in run.decisions.items():
+            if decision.status == "regressed":
+                run.decisions[case] = replace(decision, status="undecided", sentence="the run is void")
+
+
+def _undecided(run: BlocksRun, case: str, why: str) -> Decision:
+    return Decision(case, "undecided", run.policy.budget(case, LATENCY), sentence=why)
+
+
 def _unusable(block: Block, anchor: float) -> str | None:
-    if any(result.broken for result in block.values()):
-        return "a process that could not begin"
-    return moved(block, anchor)
+    """Why a block does not count, or None."""
+    ended = [f"a process of {side} ended ({result.broken})" for side, result in block.items() if result.broken]
+    if ended:
+        return ended[0]
+    name = moved(block, anchor)
+    return name and f"{name.removesuffix('_s')} moved by more than {anchor:.0%}"
 
 
-def _restless(run: BlocksRun) -> str:
+def _restless(reasons: Sequence[str], blocks: int) -> str:
     return (
-        f"{len(run.aside)} of {len(run.aside) + len(run.blocks)} blocks had to be set aside: work that no commit "
-        f"changes ({', '.join(sorted({name.removesuffix('_s') for name in run.aside}))}) moved by more than "
-        f"{run.policy.anchor:.0%} within them; measure on a quiet machine"
+        f"{len(reasons)} of {len(reasons) + blocks} blocks had to be set aside ({'; '.join(sorted(set(reasons)))}), by "
+        "work that no commit changes; measure on a quiet machine, unless a commit keeps it busy"
     )
 
 
@@ -183,14 +203,22 @@ def _confirm(run: BlocksRun, measure: Measure, watcher: Watcher) -> None:
     slower = [case for case, decision in run.decisions.items() if decision.status == "regressed"]
     if not slower:
         return
-    needed, block_number = len(run.blocks), 0
-    while len(run.confirmations) < needed and block_number < needed + most_aside(needed):
+    needed, aside = len(run.blocks), list[str]()
+    while len(run.confirmations) < needed:
         watcher.began("confirming", len(run.confirmations), needed)
-        block = _measured(run, plan_confirmation(block_number, slower, run.seed), measure)
-        block_number += 1
-        if _unusable(block, run.policy.anchor) is None:
+        plan = plan_confirmation(len(run.confirmations) + len(aside), slower, run.seed)
+        block = _measured(run, plan, measure)
+        _lose(run, block)
+        why_not = _unusable(block, run.policy.anchor)
+        if why_not is None:
             run.confirmations.append(block)
+        else:
+            aside.append(why_not)
+            if len(aside) > most_aside(needed):
+                run.void = _restless(aside, len(run.confirmations))
+                return
         watcher.block_done(run)
+    run.void = machine_differs(run.confirmations, run.policy.latency)
     questions = [
         Question(case, run.policy.budget(case, LATENCY), paired(ratios))
         for case in slower

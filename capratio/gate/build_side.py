@@ -32,9 +32,18 @@ def build(asked: dict[str, Any]) -> dict[str, Any]:
 
     log.enable(verbose=False)
     conf = Config.load(asked["config"])
+    if conf.environment_type == "existing":
+        raise SystemExit("environment_type is 'existing' in asv.conf.json, and two commits need two environments.")
+    # Whatever the configuration clones: the commits are those of this repository, the working tree's among them.
+    conf.repo = str(Path(asked["config"]).parent)
     conf.env_dir = asked["env_dir"]
     conf.matrix = with_side(conf.matrix or {}, asked["side"])
-    environment = next(iter(get_environments(conf, "")))
+    environment = next(iter(get_environments(conf, "")), None)
+    if environment is None:
+        raise SystemExit("asv finds no environment of asv.conf.json on this machine; look at its pythons.")
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if not environment.python.startswith(running):
+        raise SystemExit(f"asv.conf.json asks for Python {environment.python}; the gate shares packages of {running}.")
     environment.create()
     packages = environment.run(["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip()
     # What the two commits need is taken from the environment that runs the gate, alike for both, unless they bring it.

@@ -9,6 +9,7 @@ from pathlib import Path
 from capratio.errors import InputError
 
 WORKING_TREE = "working tree"
+MOST_UNTRACKED_BYTES = 2**25
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,11 @@ def working_tree(root: Path) -> GateCommit:
 
     Tracked and untracked files count, ignored ones do not; the index and the branches stay as they are.
 
-    Raises InputError where there is no commit yet, or git refuses.
+    Raises InputError where there is no commit yet, git refuses, or what is not tracked is no part of a project.
     """
     try:
         head = find_commit(root, "HEAD")
+        _check_untracked(root)
         with tempfile.TemporaryDirectory() as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             _git(root, "read-tree", "HEAD", **index)
@@ -72,6 +74,19 @@ def working_tree(root: Path) -> GateCommit:
     return GateCommit(WORKING_TREE, commit, tree)
 
 
+def _check_untracked(root: Path) -> None:
+    """Raise InputError for a repository inside of the repository, and for files too large to be source."""
+    for name in filter(None, _git(root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")):
+        if name.endswith("/"):
+            raise InputError(f"{root / name} is a repository of its own; add it to .gitignore, or move it away.")
+        path = root / name
+        if path.is_file() and path.stat().st_size > MOST_UNTRACKED_BYTES:
+            raise InputError(
+                f"{path} is not tracked and has {path.stat().st_size} bytes; the working tree is taken with untracked "
+                f"files of up to {MOST_UNTRACKED_BYTES}: add it to .gitignore, or commit it."
+            )
+
+
 def _shallow(root: Path) -> str:
     try:
         shallow = _git(root, "rev-parse", "--is-shallow-repository") == "true"
@@ -89,7 +104,9 @@ class _GitError(Exception):
 def _git(root: Path, *arguments: str, **environment: str) -> str:
     command = ["git", "-C", str(root), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", env=os.environ | environment, check=False
+        )
     except OSError as error:
         raise _GitError(f"git cannot be run: {error.strerror}") from None
     if done.returncode:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp, log
+from math import log
 from statistics import median
 
 from capratio.gate.decision import Decision, Question, decide
 from capratio.gate.policy import EXACT, LATENCY, Policy
-from capratio.gate.rank_inference import unpaired
+from capratio.gate.rank_inference import ratio_of, unpaired
 from capratio.gate.sides import Series, Side, check_comparable
 
 
@@ -51,7 +51,8 @@ class Comparison:
         if self.rises:
             return "regressed"
         if self.void:
-            return "void"
+            # A crash is no matter of the clock.
+            return "failed" if self.failed else "void"
         if "regressed" in statuses:
             return "regressed"
         if self.failed:
@@ -124,7 +125,7 @@ def _moved(base: Side, head: Side, anchor: float) -> str | None:
         logs = [log(head.ceilings[case][place] / base.ceilings[case][place]) for case in both]
         if logs and abs(median(logs)) > log(1 + anchor):
             return (
-                f"the machine's own {what} differed by a factor of {exp(median(logs)):.2f} between the sides, which no "
-                "commit can change; measure both again, in one job"
+                f"the machine's own {what} differed by a factor of {ratio_of(median(logs)):.2f} between the sides, "
+                "which no commit can change; measure both again, in one job"
             )
     return None

@@ -9,12 +9,12 @@ Source: Holm 1979; two one-sided tests for equivalence, Schuirmann 1987, our rea
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, inf, log1p
+from math import inf, log1p
 
 import numpy as np
 from scipy import stats
 
-from capratio.gate.rank_inference import RankInference
+from capratio.gate.rank_inference import RankInference, ratio_of
 
 # The power at which the detectable slowdown is stated.
 POWER = 0.8
@@ -90,7 +90,7 @@ def detectable(inference: RankInference, budget: float, alpha: float) -> float:
         return inf
     error = (high - low) / 2.0
     steps = float(stats.t.isf(alpha, inference.degrees) + stats.t.ppf(POWER, inference.degrees))
-    return exp(log1p(budget) + steps * error) - 1.0
+    return ratio_of(log1p(budget) + steps * error) - 1.0
 
 
 def _decide(question: Question, p: float | None, alpha: float, cases: int) -> Decision:
@@ -115,4 +115,6 @@ def _decide(question: Question, p: float | None, alpha: float, cases: int) -> De
             if found == inf
             else f"a slowdown of {found:.1%} would be found in four runs of five"
         )
-    return Decision(question.case, status, budget, exp(inference.estimate), exp(low), exp(high), p, found, sentence)
+    return Decision(
+        question.case, status, budget, ratio_of(inference.estimate), ratio_of(low), ratio_of(high), p, found, sentence
+    )

@@ -13,7 +13,7 @@ have lost more where the noise is half the budget, and 9.1 % where it is as larg
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import exp, inf, log
+from math import inf, log
 from statistics import median
 
 from scipy import stats
@@ -22,7 +22,7 @@ from capratio.gate.asv_history import AsvSeries
 from capratio.gate.history_kinds import Kind, kind_of
 from capratio.gate.history_steps import Cut, fewest_commits, find_cuts
 from capratio.gate.policy import Policy
-from capratio.gate.rank_inference import unpaired
+from capratio.gate.rank_inference import ratio_of, unpaired
 
 # Commits on either side of a step whose trend tells a slope from a jump; the slope of fewer than the least is noise.
 NEAR = 6
@@ -163,19 +163,15 @@ def _certain(ratio: float) -> Change:
 
 def _measured(earlier: Sequence[float], later: Sequence[float], level: float) -> Change:
     inference = unpaired([log(value) for value in earlier], [log(value) for value in later])
-    return Change(_exp(inference.estimate), _exp(inference.low(level)), _exp(inference.high(level)))
+    return Change(ratio_of(inference.estimate), ratio_of(inference.low(level)), ratio_of(inference.high(level)))
 
 
 def _jump(earlier: Sequence[float], later: Sequence[float]) -> float:
     """The first of the later commits over the last of the earlier ones, each on the line through its own side."""
-    return _exp(_line_at_start(later) - _line_at_start(earlier[::-1]))
+    return ratio_of(_line_at_start(later) - _line_at_start(earlier[::-1]))
 
 
 def _line_at_start(values: Sequence[float]) -> float:
     """The logarithm at the first place of the Theil-Sen line through values; their median where they are few."""
     logs = [log(value) for value in values]
     return float(stats.theilslopes(logs).intercept) if len(logs) >= FEWEST_SLOPE else median(logs)
-
-
-def _exp(logarithm: float) -> float:
-    return exp(logarithm) if logarithm < 700.0 else inf

@@ -7,8 +7,9 @@ from math import inf, isfinite, log
 from capratio.gate.comparison import Comparison, Rise
 from capratio.gate.decision import Decision
 from capratio.gate.policy import Policy
-from capratio.gate.rank_inference import fewest_a_side, fewest_pairs
+from capratio.gate.rank_inference import fewest_a_side
 from capratio.gate.sides import Side
+from capratio.names import fits
 from capratio.units import counted, significant, whole
 
 # Decisions in the order in which people ask for them.
@@ -97,12 +98,16 @@ def sentences(comparison: Comparison, policy: Policy, independent: bool) -> list
     blind = sum(each.detectable is not None and not isfinite(each.detectable) for each in comparison.decisions)
     if blind:
         asked = sum(each.ratio is not None for each in comparison.decisions)
-        alpha = policy.alpha / asked
-        fewest = f"{fewest_pairs(alpha)} pairs" if comparison.base.kind == "gate" else f"{fewest_a_side(alpha)} a side"
+        fewest = f"; {asked} together need at least {fewest_a_side(policy.alpha / asked)} a side"
         told.append(
-            f"{counted(blind, 'case')} with so few processes that no slowdown can be found; {asked} together need at "
-            f"least {fewest}."
+            f"{counted(blind, 'case')} with so few processes that no slowdown can be found"
+            f"{'' if comparison.base.kind == 'gate' else fewest}."
         )
+    told += [
+        f"The budget of {budget.cases!r} for {budget.quantity} fits no case."
+        for budget in policy.budgets
+        if not any(fits(budget.cases, case) for case in (*comparison.base.series, *comparison.head.series))
+    ]
     if independent:
         told.append("Samples are taken as independent, as declared; samples of one process are not.")
     if comparison.void:

@@ -3,11 +3,10 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from capratio.errors import InputError
-from capratio.names import check_keys
+from capratio.names import check_keys, fits
 
 LATENCY = "latency"
 # Integers of a record, which are compared exactly.
@@ -65,7 +64,7 @@ class Policy:
     def budget(self, case: str, quantity: str) -> float:
         """What is allowed to a quantity of a case: a share of base's."""
         for budget in self.budgets:
-            if budget.quantity == quantity and fnmatchcase(case, budget.cases):
+            if budget.quantity == quantity and fits(budget.cases, case):
                 return budget.budget
         return self.latency if quantity == LATENCY else 0.0
 

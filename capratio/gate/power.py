@@ -18,7 +18,7 @@ def ratio_spread(log_ratios: Sequence[float]) -> float:
 
 
 def process_spread(log_ratios: Sequence[float]) -> float:
-    """The standard deviation between processes of one side, a share, of pairs that are independent."""
+    """The standard deviation between the processes of a pair, a share: of processes that take turns, without drift."""
     return ratio_spread(log_ratios) / sqrt(2)
 
 

@@ -13,10 +13,11 @@ from capratio.records.typed import build
 class ProcessResult:
     """One process of a run.
 
-    stage, block, side: as in ``BlockPlan``. started_at: ISO time, UTC. took_s: seconds of the whole process.
+    stage, block, side: as in ``BlockPlan``. started_at: ISO time, UTC. took_s: seconds of its turns.
     loadavg: one-minute load before it. anchors: readings of work that no commit changes, seconds by name, one a round.
     samples_s: case → seconds of each call. counts: case → exact quantities, where they were counted. failed:
-    case → why it has no latency. broken: why no case could be measured at all, or None.
+    case → why it has no latency. broken: why the process ended before it was done, or None. throttled: cases whose
+    device ran at a lower clock.
     """
 
     stage: str
@@ -30,6 +31,7 @@ class ProcessResult:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     broken: str | None = None
+    throttled: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, int, str]:

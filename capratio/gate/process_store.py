@@ -1,7 +1,7 @@
 """A gate's folder: what is compared, and one appended line a process, so that an interrupted run goes on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -62,17 +62,13 @@ class ProcessStore:
 def stored_block(results: Mapping[Key, ProcessResult], plan: BlockPlan) -> Block | None:
     """The processes of a planned block, or None where one of them is missing."""
     found = {side: results.get(plan.key(side)) for side in plan.sides}
-    block = {side: result for side, result in found.items() if result is not None}
+    block = {side: result for side, result in found.items() if result is not None and _has(result, plan.cases)}
     return block if len(block) == len(found) else None
 
 
-def read_gate(folder: Path) -> tuple[dict[str, Any], list[ProcessResult]]:
-    """What a gate's folder holds: its description and its processes, in time order.
-
-    Raises InputError for a folder that is none, or a file that is damaged.
-    """
-    results, _ = read_lines(folder / PROCESSES, decode_result)
-    return _read_described(folder), results
+def _has(result: ProcessResult, cases: Sequence[str]) -> bool:
+    """Whether a process tried all cases that are planned; those of another policy closed at other times."""
+    return result.broken is not None or all(case in result.samples_s or case in result.failed for case in cases)
 
 
 def _open_described(folder: Path, identity: Mapping[str, object], seed: int) -> dict[str, Any]:

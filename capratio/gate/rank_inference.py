@@ -11,7 +11,7 @@ Source: Hodges & Lehmann 1963, "Estimates of location based on rank tests", our 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import comb
+from math import comb, exp, inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 
 # Beyond so many differences the normal approximation replaces exact counts; its error is then in the fourth digit.
 MOST_EXACT = 5000
+# The logarithm of the largest float, rounded down.
+LARGEST_LOG = 709.0
 # Samples of a side that are compared, evenly spaced ones of more: a million differences say no less than a billion.
 MOST_SAMPLES = 1000
 
@@ -82,9 +84,9 @@ def unpaired(base: Sequence[float], head: Sequence[float]) -> RankInference:
     return RankInference(differences, _rank_sum_tail(len(first), len(second)), len(first) + len(second) - 2)
 
 
-def fewest_pairs(alpha: float) -> int:
-    """The pairs from which a p-value can reach alpha: n of 2^-n <= alpha."""
-    return next(n for n in range(1, 64) if 2.0**-n <= alpha)
+def ratio_of(logarithm: float) -> float:
+    """A ratio from its logarithm; inf where no float holds it."""
+    return exp(logarithm) if logarithm < LARGEST_LOG else inf
 
 
 def fewest_a_side(alpha: float) -> int:

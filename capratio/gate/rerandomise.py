@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from capratio.gate.block_plan import BASE, CONFIRM, HEAD, TRIAL, BlockPlan
+from capratio.gate.block_plan import AGAIN, BASE, CONFIRM, HEAD, TRIAL, BlockPlan
 from capratio.gate.blocks_run import BlocksRun, run_blocks
 from capratio.gate.policy import Policy
 from capratio.gate.process_result import ProcessResult
@@ -87,7 +87,9 @@ class _Recorded:
         place %= len(self._blocks)
         if place not in self._swapped:
             self._swapped[place] = self._swap.random() < 0.5
-        return {side: self._process(plan, side, self._blocks[place], self._swapped[place]) for side in plan.sides}
+        # Base's second process was not kept for every block, and is dealt to none.
+        sides = [side for side in plan.sides if side != AGAIN]
+        return {side: self._process(plan, side, self._blocks[place], self._swapped[place]) for side in sides}
 
     def _process(self, plan: BlockPlan, side: str, block: Block, swapped: bool) -> ProcessResult:
         is_head = side == HEAD

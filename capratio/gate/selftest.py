@@ -146,7 +146,8 @@ def selftest(
     blocks = medians_only(full_blocks(clean))
     alarms: list[Rerandomised] = []
     curve = []
-    if blocks:
+    # A gate and its confirmation may take all blocks of the last look, and none of them twice.
+    if len(blocks) >= 2 * policy.blocks[-1]:
         progress(f"{gates} gates without a slowdown, dealt out of {len(blocks)} blocks")
         alarms = [rerandomise(blocks, policy, seed) for seed in range(gates)]
         for slowdown in CURVE:

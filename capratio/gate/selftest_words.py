@@ -37,12 +37,13 @@ def method(result: Selftest, policy: Policy) -> list[str]:
     looks = ", ".join(map(str, policy.blocks))
     return [
         "A whole run holds a commit against itself, in two environments that were built apart, as any gate: blocks of "
-        "one fresh process a side, each measuring all cases, sides and cases in an order drawn by the run's seed, base "
+        "one fresh process a side, which take turns at all cases, in an order drawn by the run's seed, base "
         f"twice in every {_ordinal(AGAIN_EVERY)} block. Looks at {looks} blocks share alpha = {policy.alpha:g}; Holm's "
         "correction is for the number of cases; what regressed is measured again in reverse order before it counts.",
         f"The budget of a latency is {percent(policy.latency)}{_budgets(policy)}.",
         "In some whole runs every other case of head is slowed down inside the timed call, which spins for a share of "
-        "the time that it took. All that the gate does is then as with a slower commit.",
+        "the time that it took. All that the gate does is then as with a slower commit; a call of some microseconds is "
+        "slower by a little more than that, since what makes it spin takes some tenths of one.",
         *_dealt(result),
         "Every exact integer of the first run's trial, raised by one on head's side alone, has to be found, and "
         "nothing else beside it.",

@@ -17,10 +17,12 @@ def link_shared_packages(folder: Path, project: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     own = _own_entries(project)
-    for packages in sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}):
-        for entry in Path(packages).iterdir():
-            if entry.name not in own and entry.suffix != ".pth":
-                (folder / entry.name).symlink_to(entry)
+    # The two are one folder on most systems, on some by a link.
+    for packages in sorted({Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}):
+        for entry in packages.iterdir():
+            link = folder / entry.name
+            if entry.name not in own and entry.suffix != ".pth" and not link.exists():
+                link.symlink_to(entry)
     return folder
 
 

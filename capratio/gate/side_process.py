@@ -64,13 +64,16 @@ class SideProcesses:
     def measure(self, plan: BlockPlan) -> dict[str, ProcessResult]:
         """What each side's process measured; where one dies, the block begins again without the case that killed it."""
         lost: dict[str, dict[str, str]] = {side: {} for side in plan.sides}
+        spent_s = dict.fromkeys(plan.sides, 0.0)
         while True:
             members = self._run(plan, [case for case in plan.cases if not any(case in each for each in lost.values())])
             died = [member for member in members if member.killed_by is not None]
+            for member in members:
+                spent_s[member.side] += member.took_s
             for member in died:
                 lost[member.side][str(member.killed_by)] = str(member.death)
             if not died:
-                return {member.side: member.result(plan, lost[member.side]) for member in members}
+                return {m.side: m.result(plan, lost[m.side], spent_s[m.side]) for m in members}
 
     def _run(self, plan: BlockPlan, ids: Sequence[str]) -> "list[_Member]":
         members: dict[str, _Member] = {}
@@ -117,7 +120,7 @@ class SideProcesses:
 class _Member:
     """One process of a block, and what it has said.
 
-    death: how it died, or None. killed_by: the case that ran then; None where none did.
+    death: how it died, or None. killed_by: the case that ran then; None where none did. took_s: seconds of its turns.
     """
 
     def __init__(self, side: str, process: WatchedProcess, limit_s: float) -> None:
@@ -126,40 +129,46 @@ class _Member:
         self.killed_by: str | None = None
         self._process, self._limit_s = process, limit_s
         self._started_at, self._loadavg = datetime.now(UTC).isoformat(timespec="seconds"), os.getloadavg()[0]
-        self._took_s = 0.0
+        self.took_s = 0.0
         self._anchors: list[dict[str, float]] = []
         self._samples_s: dict[str, tuple[float, ...]] = {}
         self._counts: dict[str, dict[str, int]] = {}
         self._failed: dict[str, str] = {}
+        self._throttled: list[str] = []
         self._running: str | None = None
 
     def begin(self, message: str) -> None:
         """Tell the process what to measure, and wait until its cases are built."""
         self._tell_and_wait(message, "ready")
+        self._process.pause()
 
     def take_turn(self) -> None:
-        """Let the process make one round through its cases."""
+        """Let the process make one round through its cases; between its turns not even a thread of it runs."""
+        self._process.go_on()
         self._tell_and_wait("round", "round")
+        self._process.pause()
 
     def finish(self) -> None:
         """Let the process say what it measured."""
         if self.death is None:
+            self._process.go_on()
             self._tell_and_wait("end", "end")
 
-    def result(self, plan: BlockPlan, lost: Mapping[str, str]) -> ProcessResult:
-        """What the process measured; lost: case → how it killed a process of this side before."""
+    def result(self, plan: BlockPlan, lost: Mapping[str, str], spent_s: float) -> ProcessResult:
+        """What the process measured; lost: case → how it killed one of this side before; spent_s: by all of them."""
         return ProcessResult(
             plan.stage,
             plan.block,
             self.side,
             self._started_at,
-            self._took_s,
+            spent_s,
             self._loadavg,
             tuple(self._anchors),
             self._samples_s,
             self._counts,
             self._failed | dict(lost),
             self.death,
+            tuple(self._throttled),
         )
 
     def _tell_and_wait(self, line: str, for_event: str) -> None:
@@ -170,13 +179,13 @@ class _Member:
             if isinstance(event, Death):
                 self.death, self.killed_by = f"{event.status}: {event.reason}", self._running
             elif event is None:
-                self.death = "its process ended before it was done"
+                self.death, self.killed_by = "its process ended before it was done", self._running
             elif event.get("done") == for_event:
                 self._running = None
                 break
             else:
                 self._take(event)
-        self._took_s += time.monotonic() - began_s
+        self.took_s += time.monotonic() - began_s
 
     def _take(self, event: dict[str, Any]) -> None:
         if "anchor" in event:
@@ -190,3 +199,5 @@ class _Member:
             self._samples_s[event["measured"]] = tuple(event["samples_s"])
             if event["counts"]:
                 self._counts[event["measured"]] = event["counts"]
+            if event["throttled"]:
+                self._throttled.append(event["measured"])

@@ -25,9 +25,9 @@ class Series:
 class Side:
     """What was measured of one commit.
 
-    name: for people. kind: ``run``, ``asv`` or ``pytest-benchmark``. machine: what must be the same on both sides.
-    commit: or None. ceilings: what no commit changes (bandwidth and arithmetic rate), by case; empty where the file has
-    none.
+    name: for people. kind: ``gate``, ``run``, ``asv`` or ``pytest-benchmark``. machine: what must be the same on both
+    sides. commit: or None. ceilings: what no commit changes (bandwidth and arithmetic rate), by case; empty where the
+    file has none.
     """
 
     name: str

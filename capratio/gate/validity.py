@@ -15,6 +15,8 @@ MOST_ASIDE = 1 / 3
 FEWEST_ASIDE = 2
 # What an anchor may swing from round to round, in multiples of what it may differ between sides.
 SWING = 5.0
+# However small a budget, a machine need not stand stiller than this, a share.
+LEAST_BAR = 0.02
 # The chance that anchors on two equal sides differ so clearly.
 ANCHOR_ALPHA = 0.001
 # What base may differ from itself, in the median over cases and pairs, in multiples of the latency budget.
@@ -24,9 +26,12 @@ AGAIN_BUDGETS = 2.0
 def moved(block: Block, anchor: float) -> str | None:
     """The anchor by which a machine moved within a block, which is then measured again.
 
-    It read differently beside one side than beside another, by more than a share, or from one round to another by
-    more than some such shares: the sides take turns, so that a slow drift does them no harm.
+    A device's clock was low; or an anchor read differently beside one side than beside another, by more than a share,
+    or from one round to another by more than some such shares: the sides take turns, so that a slow drift does them no
+    harm.
     """
+    if any(result.throttled for result in block.values()):
+        return "the device's clock"
     for name in _names(block):
         middles_s = [result.anchor_s(name) for result in block.values()]
         readings_s = [reading[name] for result in block.values() for reading in result.anchors]
@@ -40,7 +45,13 @@ def most_aside(blocks: int) -> int:
     return max(FEWEST_ASIDE, round(MOST_ASIDE * blocks))
 
 
-def sides_differ(blocks: Sequence[Block], budget: float) -> str | None:
+def machine_differs(blocks: Sequence[Block], budget: float) -> str | None:
+    """Why blocks say nothing: what no commit changes differs between the sides, or base from itself; or None."""
+    bar = max(budget, LEAST_BAR)
+    return _sides_differ(blocks, bar) or _base_differs_from_itself(blocks, bar)
+
+
+def _sides_differ(blocks: Sequence[Block], budget: float) -> str | None:
     """Why the sides cannot be compared: an anchor that is clearly another on head than on base."""
     for name in sorted({name for block in blocks for name in _names(block)}):
         ratios = [log(block[HEAD].anchor_s(name) / block[BASE].anchor_s(name)) for block in blocks]
@@ -66,7 +77,7 @@ def against_itself(blocks: Sequence[Block]) -> list[float]:
     return shifts
 
 
-def base_differs_from_itself(blocks: Sequence[Block], budget: float) -> str | None:
+def _base_differs_from_itself(blocks: Sequence[Block], budget: float) -> str | None:
     """Why nothing can be said: base against base shows a change of all cases."""
     shifts = against_itself(blocks)
     if len(shifts) > 1 and abs(median(shifts)) > AGAIN_BUDGETS * log(1 + budget):

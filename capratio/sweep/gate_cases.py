@@ -1,5 +1,6 @@
 """The cases of a gate: layers of ours by a case file, or a user's own layers by ``[[layers]]``."""
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -50,6 +51,8 @@ def read_gate_cases(path: Path) -> list[GateCase]:
     found: dict[str, GateCase] = {}
     for place, layer in enumerate(layers, start=1):
         for case in _of_layer(layer, f"{path}: layers[{place}]", sampling):
+            if case.id in found:
+                raise InputError(f"{path}: layers[{place}] gives the case {case.id} a second time.")
             found[case.id] = case
     return list(found.values())
 
@@ -72,8 +75,11 @@ def _of_layer(table: object, where: str, sampling: Mapping[str, Any]) -> list[Ga
     layer, arguments = table.get("layer"), table.get("arguments", {})
     if not isinstance(layer, str) or layer.count(":") != 1 or not all(layer.split(":")):
         raise InputError(f"{where} has layer = {layer!r}; name it package.module:Class.")
-    if not isinstance(arguments, dict):
-        raise InputError(f"{where} has arguments = {arguments!r}; give a table, such as {{ out_features = 256 }}.")
+    if not isinstance(arguments, dict) or not _is_json(arguments):
+        raise InputError(
+            f"{where} has arguments = {arguments!r}; give a table of numbers, text and lists, such as "
+            "{ out_features = 256 }."
+        )
     if "in_features" not in table:
         raise InputError(f"{where} has no in_features; give the last dimension of the layer's input.")
     words = {
@@ -100,6 +106,14 @@ def _layer_case(
         name += f"/t{threads}"
     described = {"layer": layer, "arguments": dict(arguments), "pass_": chosen.pop("pass"), **chosen}
     return GateCase(name, {"layer": described}, threads, sampling)
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _words(given: object, known: tuple[str, ...], where: str) -> tuple[str, ...]:

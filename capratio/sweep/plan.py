@@ -1,11 +1,11 @@
 """What a sweep will do, before it does it."""
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from capratio.errors import InputError
 from capratio.measure.free_memory import free_memory_bytes
+from capratio.names import fits
 from capratio.sweep.case import Case
 from capratio.sweep.case_file import read_case_files
 from capratio.sweep.estimate import estimated_bytes, estimated_s
@@ -40,9 +40,7 @@ def select_cases(case_files: list[Path], only: str | None, device: str | None = 
     cases = read_case_files(case_files, device)
     if only is None:
         return cases
-    # Ids contain brackets: one in a pattern stands for itself, or for a set of characters where that names cases.
-    patterns = (only.replace("[", "[[]"), only)
-    selected = [case for case in cases if any(fnmatchcase(case.id, pattern) for pattern in patterns)]
+    selected = [case for case in cases if fits(only, case.id)]
     if not selected:
         raise InputError(
             f"no case matches the pattern {only!r}; the {len(cases)} ids, such as {cases[0].id}, are listed by --plan."

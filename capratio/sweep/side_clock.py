@@ -14,8 +14,10 @@ from capratio.sweep.timing import time_call
 __all__ = ["die_with_parent", "keep_garbage", "median_s", "samples_s", "slowed"]
 
 
-def samples_s(ready: Any, call: Callable[[Any], Any], sampling: Mapping[str, Any], rounds: int) -> list[float]:
-    """Seconds of each timed call, on CUDA of the device: the share of one round.
+def samples_s(
+    ready: Any, call: Callable[[Any], Any], sampling: Mapping[str, Any], rounds: int
+) -> tuple[list[float], bool]:
+    """Seconds of each timed call, on CUDA of the device: the share of one round; and whether its clock was low.
 
     As many samples as there is time for, whatever their noise: that a series looks quiet must not end it.
 
@@ -33,7 +35,7 @@ def samples_s(ready: Any, call: Callable[[Any], Any], sampling: Mapping[str, Any
     timing = time_call(
         call, ready.prepare, ready.check, policy, 0.0, device=ready.device, cold=ready.cold, evict=ready.evict
     )
-    return list(timing.device_samples_s or timing.samples_s)
+    return list(timing.device_samples_s or timing.samples_s), timing.throttled
 
 
 def keep_garbage() -> None:
@@ -50,7 +52,10 @@ def median_s(call: Callable[[], object], samples: int) -> float:
 
 
 def slowed(call: Callable[[Any], Any], share: float) -> Callable[[Any], Any]:
-    """A call that then spins for a share of the time that it took: a slowdown of known size, to test a gate with."""
+    """A call that then spins for a share of the time that it took: a slowdown of known size, to test a gate with.
+
+    It is the host that spins: what a device takes stays as it was.
+    """
 
     def slow(argument: Any) -> Any:
         started_s = time.perf_counter()

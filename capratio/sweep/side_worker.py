@@ -56,7 +56,8 @@ def main() -> None:
         make_round(draw.sample(asked["cases"], len(asked["cases"])), ready, samples_s, asked, clock, say)
         say({"done": "round"})
     for case_id, samples in samples_s.items():
-        say({"measured": case_id, "samples_s": samples, "counts": ready[case_id].counted})
+        made = ready[case_id]
+        say({"measured": case_id, "samples_s": samples, "counts": made.counted, "throttled": made.throttled})
     say({"done": "end"})
 
 
@@ -87,6 +88,7 @@ def anchors(clock: Any) -> dict[str, float]:
     """Latency in seconds of a product and of a stream through memory."""
     import torch
 
+    torch.set_num_threads(1)
     left = torch.ones(PRODUCT_WIDTH, PRODUCT_WIDTH)
     stream = torch.ones(STREAM_BYTES // 4)
     return {
@@ -97,10 +99,14 @@ def anchors(clock: Any) -> dict[str, float]:
 
 @dataclass
 class Prepared:
-    """A case that is built and verified. ready: the side's ``ReadyCase``. counted: its exact quantities."""
+    """A case that is built and verified.
+
+    ready: the side's ``ReadyCase``. counted: its exact quantities. throttled: whether its device's clock was low.
+    """
 
     ready: Any
     counted: dict[str, int]
+    throttled: bool = False
 
 
 def prepare(
@@ -139,7 +145,9 @@ def make_round(
         slowdown = asked["slowdowns"].get(case["id"])
         call = clock.slowed(made.call, slowdown) if slowdown else made.call
         try:
-            samples_s[case["id"]] += clock.samples_s(made, call, case["sampling"], asked["rounds"])
+            more_s, throttled = clock.samples_s(made, call, case["sampling"], asked["rounds"])
+            samples_s[case["id"]] += more_s
+            ready[case["id"]].throttled |= throttled
         except Exception as error:
             del samples_s[case["id"]]
             say({"failed": case["id"], "reason": reason(error)})

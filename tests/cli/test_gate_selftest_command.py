@@ -206,7 +206,7 @@ def test_a_run_whose_end_is_lost_is_2_and_named(tmp_path: Path, capsys: pytest.C
     processes.write_text("".join(processes.read_text().splitlines(keepends=True)[:-1]))
 
     assert 2 == selftest("--from", runs)
-    assert "the run equal-1 has no process pair" in capsys.readouterr().err
+    assert "the run equal-1 lacks a process of its block pair" in capsys.readouterr().err
 
 
 def test_peers_that_cannot_be_read_are_2_before_anything_is_measured(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from capratio.errors import InputError
+from capratio.gate import commits
 from capratio.gate.commits import WORKING_TREE, find_commit, repository_root, working_tree
 
 
@@ -92,3 +93,19 @@ def test_a_repository_without_a_commit_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="'HEAD' is no commit"):
         working_tree(tmp_path)
+
+
+def test_a_repository_inside_of_the_working_tree_is_named(repository: Path) -> None:
+    git(repository, "init", "inner")
+    git(repository / "inner", "commit", "--allow-empty", "--message=inner")
+
+    with pytest.raises(InputError, match=r"inner/? is a repository of its own; add it to \.gitignore"):
+        working_tree(repository)
+
+
+def test_an_untracked_file_that_is_no_source_is_named(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commits, "MOST_UNTRACKED_BYTES", 3)
+    (repository / "data.bin").write_bytes(b"1234")
+
+    with pytest.raises(InputError, match=r"data.bin is not tracked and has 4 bytes"):
+        working_tree(repository)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -213,3 +214,21 @@ def test_the_json_says_all_and_no_infinity(run_writer: Writer) -> None:
     assert [("a", "undecided", None, None)] == [
         (each["case"], each["decision"], each["high"], each["detectable"]) for each in told["decisions"]
     ]
+
+
+def test_latencies_whose_ratio_no_float_holds_are_compared(tmp_path: Path, asv_writer: Callable[..., Path]) -> None:
+    base = asv_writer("base.json", {"time_a": ([], [1e-300], [[1e-300] * 8])})
+    head = asv_writer("head.json", {"time_a": ([], [1e300], [[1e300] * 8])})
+
+    comparison = compare(read_side(base), read_side(head), Policy(), independent=True)
+
+    assert "regressed" == comparison.verdict
+    assert inf == comparison.decisions[0].ratio
+
+
+def test_a_result_file_of_another_version_of_asv_is_refused(asv_writer: Callable[..., Path]) -> None:
+    path = asv_writer("base.json", {"time_a": ([], [1.0], [[1.0]])})
+    path.write_text(path.read_text().replace('"version": 2', '"version": 1'))
+
+    with pytest.raises(InputError, match="is of version '1' of asv's results; version 2 is read"):
+        read_side(path)

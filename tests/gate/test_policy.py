@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from capratio.errors import InputError
-from capratio.gate.policy import EXACT, Policy, parse_policy, read_policy
+from capratio.gate.policy import EXACT, Budget, Policy, parse_policy, read_policy
 
 TEXT = """
 alpha = 0.01
@@ -66,3 +66,11 @@ def test_budgets_that_are_no_tables_are_refused() -> None:
 def test_a_policy_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_policy(tmp_path / "gate.toml")
+
+
+def test_a_budget_fits_a_case_by_its_whole_id_with_brackets_and_by_a_pattern() -> None:
+    case = "package:Gated[width=64]/p64/n1"
+
+    for pattern in (case, "*Gated[width=64]*", "*/n1", "*[wd]idth*"):
+        assert 0.2 == Policy(budgets=(Budget(pattern, "latency", 0.2, "it may"),)).budget(case, "latency")
+    assert 0.02 == Policy(budgets=(Budget("*/n2", "latency", 0.2, "it may"),)).budget(case, "latency")

@@ -8,7 +8,7 @@ import pytest
 from capratio.errors import InputError
 from capratio.gate.block_plan import BASE, HEAD, PAIR, BlockPlan
 from capratio.gate.process_result import ProcessResult, decode_result, encode_result
-from capratio.gate.process_store import GATE, PROCESSES, ProcessStore, read_gate
+from capratio.gate.process_store import GATE, PROCESSES, ProcessStore
 
 RESULT = ProcessResult(
     "pair",
@@ -61,7 +61,8 @@ def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path) -> None:
     with ProcessStore(tmp_path / "gate", {}, 5) as store:
         assert 1 == len(store)
         store.add({HEAD: replace(RESULT, block=4)})
-    assert 2 == len(read_gate(tmp_path / "gate")[1])
+    with ProcessStore(tmp_path / "gate", {}, 5) as store:
+        assert 2 == len(store)
 
 
 def test_a_folder_of_another_gate_is_not_mixed(tmp_path: Path) -> None:

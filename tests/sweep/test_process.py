@@ -11,7 +11,7 @@ import pytest
 
 import capratio
 from capratio.sweep.process import run_process
-from capratio.watched_process import Death
+from capratio.watched_process import Death, WatchedProcess
 
 
 def module(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> str:
@@ -94,3 +94,37 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+SAYS_ITS_NUMBER = "import json; print(json.dumps({'pid': os.getpid()}), flush=True)"
+
+
+def test_a_process_that_is_paused_does_not_run_until_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = module(tmp_path, monkeypatch, f"{SAYS_ITS_NUMBER}; input(); print('{{}}')")
+
+    with WatchedProcess([sys.executable, "-m", name], os.environ) as process:
+        event = process.event(20)
+        assert isinstance(event, dict)
+        process.pause()
+        state = Path(f"/proc/{event['pid']}/stat")
+        while state.read_text().rpartition(") ")[2][0] != "T":
+            time.sleep(0.01)
+        process.tell("on")
+        process.go_on()
+        assert {} == process.event(20)
+
+
+def test_a_process_ends_with_all_that_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    child = "import subprocess; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
+    name = module(tmp_path, monkeypatch, f"{child}\n{SAYS_ITS_NUMBER.replace('os.getpid()', 'child.pid')}; input()")
+
+    with WatchedProcess([sys.executable, "-m", name], os.environ) as process:
+        event = process.event(20)
+
+    assert isinstance(event, dict)
+    deadline = time.monotonic() + 20
+    while is_running(event["pid"]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_running(event["pid"])
