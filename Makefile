@@ -29,7 +29,8 @@ report: $(VENV)/installed  ## Measure the quick cases on this machine and write 
 	@echo "The page: $(LOCAL_REPORT)/index.html"
 
 test: $(VENV)/installed-test  ## Install what the tests need and run them
-	$(BIN)/python -m pytest
+	@# Files side by side, the tests of one file in one process.
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/installed-check  ## Format, lint and types
 	$(BIN)/ruff format --check .

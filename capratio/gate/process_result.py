@@ -48,13 +48,12 @@ class ProcessResult:
 
 
 def encode_result(result: ProcessResult) -> str:
-    """One line of JSON, its samples to the nanosecond, which is what a clock ticks in.
+    """One line of JSON.
 
     Raises InputError for a number that is none.
     """
-    samples_s = {case: [round(each, 9) for each in values] for case, values in result.samples_s.items()}
     try:
-        return json.dumps(asdict(result) | {"samples_s": samples_s}, allow_nan=False, separators=(",", ":"))
+        return json.dumps(asdict(result), allow_nan=False, separators=(",", ":"))
     except ValueError as error:
         raise InputError(f"what a process measured has no JSON form ({error}).") from None
 

@@ -196,7 +196,8 @@ class _Member:
         elif "failed" in event:
             self._failed[event["failed"]] = event["reason"]
         else:
-            self._samples_s[event["measured"]] = tuple(event["samples_s"])
+            # A clock ticks in nanoseconds: what stands behind them is the noise of its own arithmetic.
+            self._samples_s[event["measured"]] = tuple(round(sample_s, 9) for sample_s in event["samples_s"])
             if event["counts"]:
                 self._counts[event["measured"]] = event["counts"]
             if event["throttled"]:
