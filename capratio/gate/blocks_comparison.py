@@ -7,6 +7,7 @@ from statistics import median
 from capratio.gate.block_plan import AGAIN, BASE, HEAD
 from capratio.gate.blocks_run import BlocksRun
 from capratio.gate.comparison import Comparison, exact_rises
+from capratio.gate.decision import Decision
 from capratio.gate.looks import plan_looks
 from capratio.gate.policy import EXACT, LATENCY
 from capratio.gate.power import power, process_spread, ratio_spread
@@ -15,6 +16,8 @@ from capratio.gate.validity import against_itself
 from capratio.units import counted, seconds, whole
 
 SLOWDOWNS = (0.05, 0.10)
+# Cases that a sentence names; the table has all.
+MOST_NAMED = 3
 EXACT_ALONE = "Exact quantities alone were compared, and no latency."
 
 
@@ -87,23 +90,29 @@ def _failed_at_base(run: BlocksRun) -> list[str]:
 
 
 def _explanations(run: BlocksRun) -> list[str]:
-    """Of each regression: whether the same work takes longer, or there is more of it."""
-    told = []
-    for case, decision in run.decisions.items():
-        if decision.status == "regressed" and case not in run.lost:
-            before, after = (run.trial[side].counts.get(case, {}) for side in (BASE, HEAD))
-            changed = [
-                f"{name} from {whole(before[name])} to {whole(after[name])}"
-                for name in EXACT
-                if name in before and name in after and before[name] != after[name]
-            ]
-            why = (
-                f"what it counts changed: {', '.join(changed)}"
-                if changed
-                else "the same work, counted exactly, runs slower"
-            )
-            told.append(f"{case} takes {decision.ratio:.3f} times as long at head, {decision.sentence}: {why}.")
+    """Of the regressions: which do the same work in more time, and of which there is more to do."""
+    slower = {c: d for c, d in run.decisions.items() if d.status == "regressed" and c not in run.lost}
+    more = {case: changed for case in slower if (changed := _changed_counts(run, case))}
+    told = [f"{_slower(slower[case])}, and what it counts changed: {', '.join(more[case])}." for case in more]
+    same = sorted((d for case, d in slower.items() if case not in more), key=lambda d: -(d.ratio or 0.0))
+    if same:
+        others = f", and {len(same) - MOST_NAMED} others" if len(same) > MOST_NAMED else ""
+        named = "; ".join(map(_slower, same[:MOST_NAMED]))
+        told.append(f"The same work, counted exactly, runs slower: {named}{others}.")
     return told
+
+
+def _slower(decision: Decision) -> str:
+    return f"{decision.case} takes {decision.ratio:.3f} times as long at head ({decision.sentence})"
+
+
+def _changed_counts(run: BlocksRun, case: str) -> list[str]:
+    before, after = (run.trial[side].counts.get(case, {}) for side in (BASE, HEAD))
+    return [
+        f"{name} from {whole(before[name])} to {whole(after[name])}"
+        for name in EXACT
+        if name in before and name in after and before[name] != after[name]
+    ]
 
 
 def _blocks_note(run: BlocksRun) -> str:

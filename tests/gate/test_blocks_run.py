@@ -60,8 +60,7 @@ def test_a_slower_case_is_named_and_confirmed_and_the_others_are_not_accused() -
     assert "when measured again in reverse order" in run.decisions["case-3"].sentence
     assert "regressed" == verdict(run)
     explained = compared(run).notes[0]
-    assert "case-3 takes 1." in explained
-    assert "the same work, counted exactly, runs slower" in explained
+    assert explained.startswith("The same work, counted exactly, runs slower: case-3 takes 1.")
 
 
 def test_a_regression_with_more_work_is_explained_by_what_it_counts() -> None:
@@ -74,7 +73,7 @@ def test_a_regression_with_more_work_is_explained_by_what_it_counts() -> None:
 
     run = run_blocks(CASES, POLICY, 7, by_process(more_work), SilentWatcher())
 
-    assert "what it counts changed: flop from 100 to 1,100" in compared(run).notes[0]
+    assert "and what it counts changed: flop from 100 to 1,100." in compared(run).notes[0]
 
 
 def test_a_faster_case_is_improved_and_passes() -> None:
@@ -360,3 +359,11 @@ def test_processes_that_end_are_told_as_that_and_not_as_a_machine_that_moved() -
     run = run_blocks(CASES, POLICY, 7, by_process(ending), SilentWatcher())
 
     assert "a process of head ended (crashed: exit code 9)" in (run.void or "")
+
+
+def test_many_slower_cases_are_told_in_one_sentence_the_slowest_first() -> None:
+    run = run_on(SimulatedMachine(slowdowns=dict.fromkeys(CASES, 0.1) | {"case-7": 0.5}))
+
+    (explained, *_) = compared(run).notes
+    assert explained.startswith("The same work, counted exactly, runs slower: case-7 takes 1.5")
+    assert explained.endswith("and 17 others.")
