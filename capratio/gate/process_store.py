@@ -76,7 +76,7 @@ def _open_described(folder: Path, identity: Mapping[str, object], seed: int) -> 
         new: dict[str, Any] = {"schema": SCHEMA, "seed": seed, "identity": dict(identity)}
         write_whole(folder / GATE, (json.dumps(new, indent=2, sort_keys=True) + "\n").encode())
         return new
-    described = _read_described(folder)
+    described = read_described(folder / GATE)
     known = described["identity"]
     differing = sorted(key for key in known.keys() | identity.keys() if known.get(key) != identity.get(key))
     if differing:
@@ -86,15 +86,20 @@ def _open_described(folder: Path, identity: Mapping[str, object], seed: int) -> 
     return described
 
 
-def _read_described(folder: Path) -> dict[str, Any]:
-    path = folder / GATE
+def read_described(path: Path) -> dict[str, Any]:
+    """What a ``gate.json`` holds: an identity and a seed at least.
+
+    Raises InputError for a file that cannot be read, or is none.
+    """
     described: dict[str, Any]
     try:
         described = parse_object(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, InputError) as error:
-        raise InputError(f"{path} cannot be read ({error}); give the folder of a gate, or a new one.") from None
+        raise InputError(
+            f"{path} cannot be read ({error}); restore it from a copy, or measure into a new folder."
+        ) from None
     if described.get("schema") != SCHEMA:
         raise InputError(f"{path} has schema {described.get('schema')!r}; this capratio reads {SCHEMA}.")
     if not isinstance(described.get("identity"), dict) or type(described.get("seed")) is not int:
-        raise InputError(f"{path} names no identity or no seed; give the folder of a gate, or a new one.")
+        raise InputError(f"{path} names no identity or no seed; restore it from a copy, or measure into a new folder.")
     return described

@@ -16,12 +16,11 @@ from capratio.gate.block_plan import BlockPlan
 from capratio.gate.blocks_run import run_blocks
 from capratio.gate.policy import Policy
 from capratio.gate.process_result import ProcessResult, decode_result, encode_result
-from capratio.gate.process_store import GATE, PROCESSES, SCHEMA, stored_block
+from capratio.gate.process_store import GATE, PROCESSES, read_described, stored_block
 from capratio.gate.rerandomise import Silent
 from capratio.gate.selftest import SelftestRun
 from capratio.gate.validity import Block
 from capratio.records.store import read_lines
-from capratio.records.strict_json import parse_object
 from capratio.records.whole_file import write_whole
 
 # The highest level of compression; without a time in the archive, equal data give equal bytes.
@@ -117,15 +116,9 @@ def _read(folder: Path, name: str) -> StoredRun:
 
 
 def _described(path: Path) -> Mapping[str, Any]:
-    try:
-        found: dict[str, Any] = parse_object(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, InputError) as error:
-        raise InputError(f"{path} cannot be read ({error}); restore it from a copy.") from None
-    if found.get("schema") != SCHEMA:
-        raise InputError(f"{path} has schema {found.get('schema')!r}; this capratio reads {SCHEMA}.")
-    identity = found.get("identity")
-    if type(found.get("seed")) is not int or not isinstance(identity, dict) or not _is_whole(identity):
-        raise InputError(f"{path} lacks a seed, its cases, its slowdowns or its policy; restore it from a copy.")
+    found = read_described(path)
+    if not _is_whole(found["identity"]):
+        raise InputError(f"{path} lacks its cases, its slowdowns or its policy; restore it from a copy.")
     return found
 
 

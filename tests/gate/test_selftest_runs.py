@@ -102,8 +102,11 @@ def test_a_run_by_another_policy_is_refused(tmp_path: Path) -> None:
     [
         ("[]", "cannot be read"),
         ('{"schema": 9}', "has schema 9"),
-        ('{"schema": 1, "seed": 1}', "lacks a seed"),
-        ('{"schema": 1, "seed": 1, "identity": {"cases": [7], "slowdowns": [{}, {}], "policy": {}}}', "lacks a seed"),
+        ('{"schema": 1, "seed": 1}', "names no identity or no seed"),
+        (
+            '{"schema": 1, "seed": 1, "identity": {"cases": [7], "slowdowns": [{}, {}], "policy": {}}}',
+            "lacks its cases",
+        ),
     ],
 )
 def test_a_damaged_description_is_refused(tmp_path: Path, text: str, said: str) -> None:
