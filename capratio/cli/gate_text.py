@@ -47,7 +47,7 @@ def _shortened(comparison: Comparison) -> tuple[list[Decision], list[str]]:
 
 def _notes(comparison: Comparison, policy: Policy, independent: bool) -> list[str]:
     notes = [rise_sentence(rise) for rise in comparison.rises]
-    notes += [f"{case} failed at head: {why}." for case, why in comparison.failed.items()]
+    notes += [f"{case} failed at head: {why.rstrip('.')}." for case, why in comparison.failed.items()]
     notes += _names("only at base", comparison.only_base) + _names("only at head", comparison.only_head)
     return notes + sentences(comparison, policy, independent)
 

@@ -10,8 +10,8 @@ from capratio.gate.comparison import Comparison, exact_rises
 from capratio.gate.decision import Decision
 from capratio.gate.looks import plan_looks
 from capratio.gate.policy import EXACT, LATENCY
-from capratio.gate.power import power, process_spread, ratio_spread
-from capratio.gate.sides import Series, Side
+from capratio.gate.power import power, process_spread, ratio_spread, wide_spread
+from capratio.gate.sides import GATE, Series, Side
 from capratio.gate.validity import against_itself
 from capratio.units import counted, seconds, whole
 
@@ -57,7 +57,7 @@ def _side(run: BlocksRun, side: str, name: str, commit: str, machine: Mapping[st
         )
         for case in trial.samples_s
     }
-    return Side(name, "gate", machine, commit, series)
+    return Side(name, GATE, machine, commit, series)
 
 
 def _notes(run: BlocksRun) -> list[str]:
@@ -119,10 +119,11 @@ def _blocks_note(run: BlocksRun) -> str:
     twice = sum(AGAIN in block for block in run.blocks)
     aside = f", {len(run.aside)} more set aside since the machine moved within them" if run.aside else ""
     looks = ", ".join(str(count) for count in run.policy.blocks)
+    shared = f" Looks at {looks} blocks share alpha by halves, so that looking often costs nothing."
     return (
         f"{counted(len(run.blocks), 'block')} of one fresh process a side, which take turns in random order (seed "
-        f"{run.seed}), base twice in {twice} of them{aside}; {seconds(run.took_s)} of measuring. Looks at {looks} "
-        "blocks share alpha by halves, so that looking often costs nothing."
+        f"{run.seed}), base twice in {twice} of them{aside}; {seconds(run.took_s)} of measuring."
+        f"{shared if len(run.policy.blocks) > 1 else ''}"
     )
 
 
@@ -140,12 +141,14 @@ def _spread_note(run: BlocksRun, ratios: Mapping[str, list[float]]) -> str:
 
 
 def _power_notes(run: BlocksRun, ratios: Mapping[str, list[float]]) -> list[str]:
-    last = plan_looks(run.policy.blocks, run.policy.alpha)[-1]
+    assert run.looked is not None
+    # A run that was cut short has no more blocks than it has; any other would have gone on to its last look.
+    last = run.looked if run.short else plan_looks(run.policy.blocks, run.policy.alpha)[-1]
     alpha = last.alpha / len(run.cases)
     notes = []
     for slowdown in SLOWDOWNS:
         chances = [
-            power(ratio_spread(values), last.blocks, run.policy.budget(case, LATENCY), slowdown, alpha)
+            power(wide_spread(values), last.blocks, run.policy.budget(case, LATENCY), slowdown, alpha)
             for case, values in ratios.items()
         ]
         notes.append(

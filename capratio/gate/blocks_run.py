@@ -158,7 +158,8 @@ def _close(run: BlocksRun) -> None:
     for case, (side, why) in run.lost.items():
         # What base had and lost, or what neither side has; a failure of head alone is the comparison's to tell.
         if side == BASE and (case in run.trial[BASE].samples_s or case in run.trial[HEAD].failed):
-            run.decisions[case] = _undecided(run, case, f"it failed at base: {why.rstrip('.')}")
+            where = "base and head" if case in run.trial[HEAD].failed else "base"
+            run.decisions[case] = _undecided(run, case, f"it failed at {where}: {why.rstrip('.')}")
     for case in run.cases:
         if run.policy.blocks and case not in run.decisions and case not in run.lost:
             run.decisions[case] = _undecided(run, case, "the run ended before its first look")

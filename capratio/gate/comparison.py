@@ -8,7 +8,7 @@ from statistics import median
 from capratio.gate.decision import Decision, Question, decide
 from capratio.gate.policy import EXACT, LATENCY, Policy
 from capratio.gate.rank_inference import ratio_of, unpaired
-from capratio.gate.sides import Series, Side, check_comparable
+from capratio.gate.sides import GATE, Series, Side, check_comparable
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,16 @@ class Comparison:
             return "regressed"
         if self.failed:
             return "failed"
+        # Of commits that are built and measured, so that nothing in common is nothing to look at.
+        if self.base.kind == GATE and not (self.compared_exactly or any(self.series_of_both())):
+            return "nothing"
         if not self.decisions:
             return "passed" if self.exact_only and self.compared_exactly else "nothing"
         return "undecided" if "undecided" in statuses or self.only_base else "passed"
+
+    def series_of_both(self) -> list[str]:
+        """The cases that are measured on both sides."""
+        return [case for case in self.base.series if case in self.head.series]
 
 
 def compare(base: Side, head: Side, policy: Policy, *, independent: bool = False) -> Comparison:
@@ -98,7 +105,9 @@ def compare(base: Side, head: Side, policy: Policy, *, independent: bool = False
 def _question(case: str, base: Series, head: Series, policy: Policy, independent: bool) -> Question:
     budget = policy.budget(case, LATENCY)
     if not independent and not (base.processes and head.processes):
-        why = "the file does not say which process a sample is of; declare the samples independent if they are"
+        why = (
+            "the file does not say which process a sample is of; --independent-samples declares that each is of its own"
+        )
         return Question(case, budget, None, why)
     logs = ([log(latency_s) for latency_s in side.latencies_s] for side in (base, head))
     return Question(case, budget, unpaired(*logs))

@@ -12,6 +12,8 @@ from capratio.gate.commits import GateCommit
 from capratio.gate.side_process import HOME, SideEnvironment
 
 CONFIG = "asv.conf.json"
+# Characters of what a build said.
+MOST_SAID = 300
 
 
 class BuildError(CapratioError):
@@ -68,4 +70,7 @@ def _run(asked: Mapping[str, str], root: Path, log: Path) -> dict[str, str] | No
 
 def _last_words(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return " ".join(lines[-3:])[-400:]
+    told = [line for line in lines if line.lower().startswith(("error", "fatal"))]
+    # asv says that a command failed; what it said itself stands before that.
+    last = told[-1] if told else " ".join(lines[-2:])
+    return f"{last[:MOST_SAID].rstrip('.')}."

@@ -8,7 +8,7 @@ from capratio.gate.comparison import Comparison, Rise
 from capratio.gate.decision import Decision
 from capratio.gate.policy import Policy
 from capratio.gate.rank_inference import fewest_a_side
-from capratio.gate.sides import Side
+from capratio.gate.sides import GATE, Side
 from capratio.names import fits
 from capratio.units import counted, significant, whole
 
@@ -21,6 +21,12 @@ VERDICTS: Mapping[str, str] = {
     "void": "Void: the machine moved, so that nothing is said.",
     "nothing": "Nothing was compared: no case was measured on both sides.",
     "failed": "Failed: a case that base measured has no latency at head.",
+}
+# Where counts alone are compared.
+EXACT_VERDICTS: Mapping[str, str] = {
+    **VERDICTS,
+    "passed": "Passed: no count rose beyond its budget.",
+    "failed": "Failed: a case that base has does not run at head.",
 }
 # Of a case, as ``cells`` gives them.
 HEADINGS = ("decision", "case", "head / base", "interval", "budget", "detectable")
@@ -37,7 +43,8 @@ def totals(comparison: Comparison) -> str:
 
 def headline(comparison: Comparison) -> str:
     """The verdict with its totals."""
-    return f"{VERDICTS[comparison.verdict]} {totals(comparison)}".rstrip()
+    words = EXACT_VERDICTS if comparison.exact_only else VERDICTS
+    return f"{words[comparison.verdict]} {totals(comparison)}".rstrip()
 
 
 def named(side: Side) -> str:
@@ -101,7 +108,7 @@ def sentences(comparison: Comparison, policy: Policy, independent: bool) -> list
         fewest = f"; {asked} together need at least {fewest_a_side(policy.alpha / asked)} a side"
         told.append(
             f"{counted(blind, 'case')} with so few processes that no slowdown can be found"
-            f"{'' if comparison.base.kind == 'gate' else fewest}."
+            f"{'' if comparison.base.kind == GATE else fewest}."
         )
     told += [
         f"The budget of {budget.cases!r} for {budget.quantity} fits no case."
@@ -112,9 +119,12 @@ def sentences(comparison: Comparison, policy: Policy, independent: bool) -> list
         told.append("Samples are taken as independent, as declared; samples of one process are not.")
     if comparison.void:
         told.append(f"{comparison.void[0].upper()}{comparison.void[1:]}.")
+    exact = f"{counted(comparison.compared_exactly, 'exact integer')} compared."
+    if comparison.exact_only:
+        return [*told, exact]
     told.append(
         f"The chance of a false regression in this comparison is at most {policy.alpha:.3g}; each bound of an interval "
-        f"fails with the same chance. {counted(comparison.compared_exactly, 'exact integer')} compared."
+        f"fails with the same chance, in each case by itself. {exact}"
     )
     return told
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import log1p, sqrt
-from statistics import median
+from statistics import median, stdev
 
 import numpy as np
 from scipy import stats
@@ -15,6 +15,11 @@ def ratio_spread(log_ratios: Sequence[float]) -> float:
     """The standard deviation of log ratios, by their median absolute deviation: a wild process counts once."""
     middle = median(log_ratios)
     return MAD * median(abs(ratio - middle) for ratio in log_ratios)
+
+
+def wide_spread(log_ratios: Sequence[float]) -> float:
+    """The larger of the two standard deviations: ranks of few blocks feel a wild process, which the median does not."""
+    return max(ratio_spread(log_ratios), stdev(log_ratios))
 
 
 def process_spread(log_ratios: Sequence[float]) -> float:

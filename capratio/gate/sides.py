@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from capratio.errors import InputError
 
+# The kind of a side that a gate built and measured.
+GATE = "gate"
+
 
 @dataclass(frozen=True, slots=True)
 class Series:

@@ -22,8 +22,9 @@ from capratio.report.tables import machine_table
 # Whether all goals are reached → (icon, tone): never by colour alone.
 LOOKS = {True: ("✓", "holds"), False: ("✗", "broken"), None: ("?", "undecided")}
 PEER_WORDS = (
-    "Whole runs of each gate, at its own defaults. capratio slows every other case down, and the others all that they "
-    "time; with nothing slowed down, whatever a gate calls slower is a false alarm."
+    "Whole runs of each gate, at its own defaults; of ours the time of its processes is known, not that of its "
+    "environments. capratio slows every other case down, and the others all that they time; with nothing slowed down, "
+    "whatever a gate calls slower is a false alarm."
 )
 SPREAD_HEADINGS = ("case", "spread")
 

@@ -97,7 +97,7 @@ def test_a_slower_case_is_1_named_and_written_wherever_it_is_asked_for(
 
     assert 1 == run(["gate", "HEAD~1", *(word for name, path in files.items() for word in (f"--{name}", str(path)))])
 
-    assert f"The same work, counted exactly, runs slower: {SLOW} takes 1.2" in capsys.readouterr().out
+    assert f"The same work, counted exactly, runs slower: {SLOW} takes 1." in capsys.readouterr().out
     assert all(SLOW in path.read_text() or "n4" in path.read_text() for path in files.values())
 
 
@@ -129,6 +129,7 @@ def test_a_run_that_was_interrupted_goes_on_by_the_same_command(
         ({"slowdowns": {SLOW: 0.2}}, ["--budget", "0.5"], 0, "Passed"),
         ({"slowdowns": {SLOW: 0.2}}, ["--only", "*/n1/*"], 0, "1 unchanged"),
         ({"slowdowns": {SLOW: 0.2}}, ["--exact"], 0, "Exact quantities alone were compared"),
+        ({"failing": lambda plan: dict.fromkeys(plan.cases, "no such layer")}, ["--exact"], 5, "Nothing was compared"),
         ({}, ["--time-limit", "0.5"], 0, "The time limit ended the run before its last look."),
     ],
 )

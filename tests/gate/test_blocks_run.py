@@ -338,7 +338,7 @@ def test_a_case_that_base_loses_in_a_later_block_is_undecided() -> None:
 def test_a_case_that_fails_on_both_sides_is_undecided_and_says_why() -> None:
     run = run_on(SimulatedMachine(spread=0.005, failing=lambda plan: {"case-1": "no such layer"}))
 
-    assert "it failed at base: no such layer" == run.decisions["case-1"].sentence
+    assert "it failed at base and head: no such layer" == run.decisions["case-1"].sentence
     assert "undecided" == verdict(run)
 
 

@@ -170,7 +170,7 @@ def test_what_became_of_layers_in_the_working_tree_is_named_and_the_others_are_c
     assert f"slopes.misspelt:{where} failed at head: slopes.misspelt cannot be imported (SyntaxError" in told
     assert f"slopes.removed:{where} failed at head: slopes.removed cannot be imported (ModuleNotFoundError" in told
     assert f"1 case only at head: slopes.added:{where}." in told
-    assert " 5 exact integers compared." in told
+    assert "5 exact integers compared." in told
     assert "Failed: a case that base measured has no latency at head." == told.splitlines()[-1]
 
 
