@@ -171,7 +171,7 @@ def test_what_became_of_layers_in_the_working_tree_is_named_and_the_others_are_c
     assert f"slopes.removed:{where} failed at head: slopes.removed cannot be imported (ModuleNotFoundError" in told
     assert f"1 case only at head: slopes.added:{where}." in told
     assert "5 exact integers compared." in told
-    assert "Failed: a case that base measured has no latency at head." == told.splitlines()[-1]
+    assert "Failed: a case that base has does not run at head." == told.splitlines()[-1]
 
 
 def test_a_base_that_does_not_build_is_5_and_names_its_log(inside: Path, capsys: pytest.CaptureFixture[str]) -> None:
