@@ -173,8 +173,11 @@ def test_a_layer_that_cannot_be_built_is_a_skip_with_its_reason(suite: ModuleTyp
 def test_every_layer_is_called_at_every_depth(suite: ModuleType) -> None:
     points = [(layer, k) for layer in suite.layers.SERIES for k in suite.layers.DEPTHS]
 
-    for layer, depth in set(points) - set(suite.layers.LEFT_OUT):
-        suite.layers.forward(layer, depth)()
+    called = {point: suite.layers.forward(*point)() for point in set(points) - set(suite.layers.LEFT_OUT)}
+
+    expected = (suite.layers.TOKENS, suite.layers.FEATURES)
+    assert {expected} == {tuple(out.shape) for out in called.values()}
+    assert all(out.isfinite().all() for out in called.values())
 
 
 def test_a_commit_that_measures_nothing_says_why_for_every_point(
