@@ -3,7 +3,6 @@
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from math import inf
 
 import pytest
@@ -16,6 +15,7 @@ from capratio.gate.policy import Policy
 from capratio.gate.sides import Series, Side
 from capratio.report.gate_page import LOOKS, gate_page
 from capratio.report.page_assets import LARGEST_PAGE_BYTES
+from tests.report.elements import Elements
 
 COMMAND = "capratio gate files base head --html 'a & b.html'"
 REGRESSED = Decision("slow/n1", "regressed", 0.02, 1.15, 1.12, 1.18, 0.001, 0.03)
@@ -45,20 +45,6 @@ def page_of(*decisions: Decision, **given: object) -> str:
 def section(page: str, name: str) -> str:
     """The HTML of one section."""
     return page.split(f'<section id="{name}">')[1].split("</section>")[0]
-
-
-class Elements(HTMLParser):
-    """Tags, ids, addresses and event handlers of a page, as a browser's parser would meet them."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
 
 
 @pytest.fixture(scope="module")

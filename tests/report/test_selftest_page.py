@@ -3,7 +3,6 @@
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
@@ -22,6 +21,7 @@ from capratio.report.selftest_page import PowerFigure, commands, selftest_page
 from capratio.report.svg import inline_svg
 from tests.gate.peers_file import write_peers
 from tests.gate.simulated import SilentWatcher, SimulatedMachine
+from tests.report.elements import Elements
 
 CASES = [f"case-{number}" for number in range(4)]
 MACHINE = {"cpu_model": "Example CPU 9000", "cores": 2}
@@ -58,20 +58,6 @@ def figure_of(result: Selftest) -> PowerFigure | None:
 def page(record: SelftestRecord, peers: Peers) -> str:
     """A page that has everything."""
     return selftest_page(record, peers, figure_of(record.result))
-
-
-class Elements(HTMLParser):
-    """Tags and attributes of a page, as a browser's parser would meet them."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
 
 
 def test_the_verdict_stands_first_in_words_and_colour(page: str, record: SelftestRecord) -> None:
