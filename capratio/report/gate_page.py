@@ -8,11 +8,10 @@ from markupsafe import Markup
 
 import capratio
 from capratio.display import printable, short_ids
-from capratio.errors import InputError
 from capratio.gate.outcome_json import outcome_json
 from capratio.gate.outcome_words import HEADINGS, VERDICTS, cells, named, ordered, sentences, totals
 from capratio.report.gate_plot import MOST_ROWS, forest_plot
-from capratio.report.page_assets import LARGEST_PAGE_BYTES, environment, style
+from capratio.report.page_assets import environment, small_enough, style
 from capratio.report.tables import machine_table
 from capratio.units import counted, whole
 
@@ -78,13 +77,7 @@ def gate_page(comparison: "Comparison", policy: "Policy", made_by: str, *, indep
         version=capratio.__version__,
         style=Markup(style()),
     )
-    size = len(page.encode(errors="replace"))
-    if size > LARGEST_PAGE_BYTES:
-        raise InputError(
-            f"the gate's page would take {size} bytes for {len(decisions)} cases; at most {LARGEST_PAGE_BYTES} are "
-            "written: compare fewer cases, or write --json."
-        )
-    return page
+    return small_enough(page, "the gate's", f"{len(decisions)} cases", "compare fewer cases, or write --json")
 
 
 def _cells(decision: "Decision", name: str) -> list[str]:

@@ -22,7 +22,7 @@ from capratio.report.goal_table import WORDS as GOAL_WORDS
 from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.markdown import markdown_page
 from capratio.report.method import METHOD
-from capratio.report.page_assets import LARGEST_PAGE_BYTES, asset, environment, style
+from capratio.report.page_assets import asset, environment, small_enough, style
 from capratio.report.side_by_side_summary import missing_peers
 from capratio.report.side_by_side_tables import (
     GRADIENT_HEADINGS,
@@ -168,13 +168,9 @@ def _beside_figure(points: "Sequence[ComparedPoint]") -> DrawnFigure:
 def _write(run: "Run", verdicts: "tuple[Verdict, ...]", out_dir: Path, command: str) -> ReportFiles:
     evidence = Evidence(tidy(summarise(run.records)), verdicts, run.ceilings)
     figures, kept = draw_figures(evidence)
-    page = render_page(run, verdicts, figures, evidence, command)
-    size = len(page.encode())
-    if size > LARGEST_PAGE_BYTES:
-        raise InputError(
-            f"the page would take {size} bytes for {len(evidence.frame)} cases; at most {LARGEST_PAGE_BYTES} are "
-            "written: report fewer cases, one run a case file."
-        )
+    rendered = render_page(run, verdicts, figures, evidence, command)
+    holds = f"{len(evidence.frame)} cases"
+    page = small_enough(rendered, "the", holds, "report fewer cases, one run a case file")
     files = ReportFiles(
         out_dir / "index.html", out_dir / "index.md", out_dir / "records.jsonl.gz", missing_peers(run.records)
     )

@@ -4,6 +4,7 @@ from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from capratio.errors import InputError
 from capratio.report.palette import TONES
 
 # A page that opens at once, and that a mail server or an artifact store takes.
@@ -19,6 +20,21 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def small_enough(page: str, whose: str, holds: str, mend: str) -> str:
+    """The page itself.
+
+    Args: whose: whose page it is, for the message. holds: what it is made of, such as ``3 cases``. mend: what to do.
+
+    Raises InputError for one over ``LARGEST_PAGE_BYTES``.
+    """
+    size = len(page.encode(errors="replace"))
+    if size > LARGEST_PAGE_BYTES:
+        raise InputError(
+            f"{whose} page would take {size} bytes for {holds}; at most {LARGEST_PAGE_BYTES} are written: {mend}."
+        )
+    return page
 
 
 def style() -> str:

@@ -9,14 +9,13 @@ from markupsafe import Markup
 
 import capratio
 from capratio.display import printable
-from capratio.errors import InputError
 from capratio.gate.selftest_json import SelftestRecord, encode_selftest
 from capratio.gate.selftest_peers import HEADINGS as PEER_HEADINGS
 from capratio.gate.selftest_peers import Peers, beside
 from capratio.gate.selftest_table import HEADINGS, RUN_HEADINGS, percent, run_cells, selftest_rows
 from capratio.gate.selftest_words import headline, method, outcome, spread_words, standing
 from capratio.report.figures import gate_power
-from capratio.report.page_assets import LARGEST_PAGE_BYTES, environment, style
+from capratio.report.page_assets import environment, small_enough, style
 from capratio.report.tables import machine_table
 
 # Whether all goals are reached → (icon, tone): never by colour alone.
@@ -77,13 +76,7 @@ def selftest_page(record: SelftestRecord, peers: Peers | None, figure: PowerFigu
             style=Markup(style()),
         )
     )
-    size = len(page.encode(errors="replace"))
-    if size > LARGEST_PAGE_BYTES:
-        raise InputError(
-            f"the selftest's page would take {size} bytes for {len(result.runs)} runs; at most {LARGEST_PAGE_BYTES} "
-            "are written: report fewer runs."
-        )
-    return page
+    return small_enough(page, "the selftest's", f"{len(result.runs)} runs", "report fewer runs")
 
 
 def lead(record: SelftestRecord) -> str:

@@ -227,7 +227,7 @@ def test_two_hundred_cases_are_drawn_and_more_stay_in_the_table() -> None:
 
 
 def test_a_page_over_its_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capratio.report.gate_page.LARGEST_PAGE_BYTES", 1000)
+    monkeypatch.setattr("capratio.report.page_assets.LARGEST_PAGE_BYTES", 1000)
 
     with pytest.raises(InputError, match=r"the gate's page would take \d+ bytes for 1 cases; at most 1000 are written"):
         page_of(UNCHANGED)

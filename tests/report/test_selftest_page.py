@@ -179,7 +179,7 @@ def test_the_commands_measure_as_many_runs_as_there_are(record: SelftestRecord, 
 
 
 def test_a_page_over_its_limit_is_refused(record: SelftestRecord, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capratio.report.selftest_page.LARGEST_PAGE_BYTES", 1000)
+    monkeypatch.setattr("capratio.report.page_assets.LARGEST_PAGE_BYTES", 1000)
 
     with pytest.raises(InputError, match=r"the selftest's page would take \d+ bytes for 11 runs; at most 1000"):
         selftest_page(record, None, None)
