@@ -55,7 +55,7 @@ def prepare_trial(*arguments, **named):
     return _dataclasses.replace(trial, call=_slowed(trial.call))
 """
 # Tool → the file of the package through which its suite comes to what it times, and what slows that down.
-PATCHES = {"asv": ("capratio/layers/table.py", BUILD), "pytest": ("capratio/sweep/trial.py", TRIAL)}
+PATCHES = {"asv": ("capratio/layers/table.py", BUILD), "pytest": ("capratio/sweep/prepare.py", TRIAL)}
 AUTHOR = ["-c", "user.name=gate peers", "-c", "user.email=peers@example.invalid"]
 PLAIN = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgsign=false", "-c", "advice.detachedHead=false"]
 

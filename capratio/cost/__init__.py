@@ -7,8 +7,10 @@ from capratio.cost.flop import Flop
 from capratio.cost.operation import OperationCost, OperationFormula
 from capratio.cost.order import choose_order
 from capratio.cost.parameters import expected_touched_parameters, touched_parameters, touched_weight_parameters
+from capratio.cost.promise import Promise, promise
 from capratio.cost.roofline import Ceilings, RooflineLimit, limit
 from capratio.cost.spec import LayerSpec, VisitedNodes
+from capratio.cost.systems.contract import SystemSpec, Visits
 
 __all__ = [
     "Ceilings",
@@ -17,8 +19,11 @@ __all__ = [
     "LayerSpec",
     "OperationCost",
     "OperationFormula",
+    "Promise",
     "RooflineLimit",
+    "SystemSpec",
     "VisitedNodes",
+    "Visits",
     "choose_order",
     "closed_form",
     "compulsory_bytes",
@@ -27,6 +32,7 @@ __all__ = [
     "expected_touched_parameters",
     "has_orders",
     "limit",
+    "promise",
     "touched_parameters",
     "touched_weight_parameters",
 ]

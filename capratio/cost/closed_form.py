@@ -7,8 +7,9 @@ from capratio.cost.closed_forms.table import CLOSED_FORMS
 from capratio.cost.executed import executed_routing, has_orders
 from capratio.cost.flop import Flop
 from capratio.cost.gates import gate_cost
-from capratio.cost.parameters import parameters, touched_parameters, touched_weight_parameters, weight_parameters
+from capratio.cost.parameters import parameters, touched_parameters, weight_parameters
 from capratio.cost.spec import ORDERS, LayerSpec, one_token
+from capratio.cost.systems.contract import SystemSpec
 from capratio.errors import InputError
 
 
@@ -18,35 +19,37 @@ class Cost:
 
     spec: the layer. order: the accounting of the path (``leaves`` and ``prefixes`` are the same for one token), None
     where the layer has no orders. flop: FLOP by class. routing_operations: compares and index steps. parameters: all
-    learned elements. weight_parameters: without bias and gate parameters. touched_parameters,
-    touched_weight_parameters: those that the token reads. overhead_flop_per_unit: overhead FLOP of one input unit (of
-    the token, where the tree belongs to no unit).
+    learned elements. weight_parameters: without bias and gate parameters. touched_parameters: those that the token
+    reads. overhead_flop_per_unit: overhead FLOP of one input unit (of the token, where no unit has a tree of its own).
     """
 
-    spec: LayerSpec
+    spec: LayerSpec | SystemSpec
     order: str | None
     flop: Flop
     routing_operations: int
     parameters: int
     weight_parameters: int
     touched_parameters: int
-    touched_weight_parameters: int
     overhead_flop_per_unit: int
 
     @property
     def capacity_fraction(self) -> Fraction:
-        """Weight parameters per product and overhead FLOP, over the 1/2 of dense (p q weights, 2pq FLOP), exactly."""
-        return Fraction(2 * self.weight_parameters, self.flop.product + self.flop.overhead)
+        """Weight parameters per product and overhead FLOP, over the 1/2 of dense (p q weights, 2pq FLOP), exactly.
+
+        A layer that does no such FLOP, as one that appends a row, counts as doing one.
+        """
+        return Fraction(2 * self.weight_parameters, max(self.flop.product + self.flop.overhead, 1))
 
     @property
     def capacity_fraction_all(self) -> Fraction:
         """All parameters per operation, over those of the dense layer with the same bias, exactly.
 
-        An operation is any FLOP (gating and bias too) or routing operation, each counted as one.
+        An operation is any FLOP (gating and bias too) or routing operation, each counted as one. A system that is no
+        tree is held against the dense layer without bias.
         """
         p, q = self.spec.in_features, self.spec.out_features
-        bias = q if self.spec.bias else 0
-        own = Fraction(self.parameters, self.flop.total + self.routing_operations)
+        bias = q if isinstance(self.spec, LayerSpec) and self.spec.bias else 0
+        own = Fraction(self.parameters, max(self.flop.total + self.routing_operations, 1))
         return own / Fraction(p * q + bias, 2 * p * q + bias)
 
     @property
@@ -60,11 +63,11 @@ class Cost:
         return float(self.capacity_fraction_all)
 
     def as_row(self) -> dict[str, str | int | float]:
-        """The cost as one row of a table over depth."""
-        return {
-            "layer": self.spec.layer,
-            "form": self.spec.form,
-            "depth": self.spec.depth,
+        """The cost as one row of a table, over the depth of a tree or the options of another system."""
+        spec = self.spec
+        row: dict[str, str | int | float] = {"layer": spec.layer}
+        row |= {"form": spec.form, "depth": spec.depth} if isinstance(spec, LayerSpec) else spec.options
+        return row | {
             "parameters": self.parameters,
             "weight_parameters": self.weight_parameters,
             "touched_parameters": self.touched_parameters,
@@ -79,19 +82,21 @@ class Cost:
         }
 
 
-def closed_form(spec: LayerSpec, order: str = "leaves") -> Cost:
+def closed_form(spec: LayerSpec | SystemSpec, order: str = "leaves") -> Cost:
     """The cost of one token in the paper's accounting.
 
-    Product and overhead are the law of the layer's own file in ``closed_forms``; beside it 2kp gating FLOP of
-    hyperplanes (k (2p + 1) of a descent to a leaf) and q FLOP of a bias.
+    Product and overhead of a tree are the law of the layer's own file in ``closed_forms``; beside it 2kp gating FLOP of
+    hyperplanes (k (2p + 1) of a descent to a leaf) and q FLOP of a bias. Another system's specification says its own.
 
     Args: order: ``leaves`` or ``prefixes`` forms the path's matrix (the paper's accounting), ``nodes`` applies each
     node and adds the outputs; a layer without orders ignores it.
 
     Raises InputError for another order.
 
-    Source: Cho & Bengio 2014, arXiv 1406.7362, our reading; exact counts derived.
+    Source: Cho & Bengio 2014, arXiv 1406.7362, our reading; exact counts derived. Other systems: as their files say.
     """
+    if isinstance(spec, SystemSpec):
+        return _system_cost(spec)
     if order not in ORDERS:
         raise InputError(f"order={order!r} is not known; it must be one of {', '.join(ORDERS)}.")
     form, token = CLOSED_FORMS[spec.layer], one_token(spec)
@@ -104,6 +109,20 @@ def closed_form(spec: LayerSpec, order: str = "leaves") -> Cost:
         parameters=parameters(spec),
         weight_parameters=weight_parameters(spec),
         touched_parameters=touched_parameters(spec, token),
-        touched_weight_parameters=touched_weight_parameters(spec, token),
         overhead_flop_per_unit=form.overhead_flop_per_unit(spec, order),
+    )
+
+
+def _system_cost(spec: SystemSpec) -> Cost:
+    token = spec.one_token()
+    law = spec.law()
+    return Cost(
+        spec=spec,
+        order=None,
+        flop=law,
+        routing_operations=spec.executed(token, "forward").routing_operations,
+        parameters=spec.parameters,
+        weight_parameters=spec.weight_parameters,
+        touched_parameters=spec.touched_parameters(token),
+        overhead_flop_per_unit=law.overhead,
     )

@@ -29,7 +29,11 @@ class Corpus:
         return self.levels[self.data.unfold(0, features, 1)[starts].to(torch.int64)]
 
     def random_windows(self, tokens: int, features: int, generator: torch.Generator) -> torch.Tensor:
-        """Windows at places drawn uniformly, float64 (tokens, features).
+        """Windows at places drawn uniformly, float64 (tokens, features). Raises InputError as ``random_starts``."""
+        return self.windows(self.random_starts(tokens, features, generator), features)
+
+    def random_starts(self, tokens: int, features: int, generator: torch.Generator) -> torch.Tensor:
+        """Where windows of so many bytes begin, drawn uniformly: int64 (tokens,).
 
         Raises InputError where the corpus is shorter than a window.
         """
@@ -38,8 +42,7 @@ class Corpus:
                 f"in_features = {features} is more than the {len(self.data)} bytes of the input {self.name!r}; "
                 f"use at most {len(self.data)} features, or input = 'gaussian'."
             )
-        starts = torch.randint(len(self.data) - features + 1, (tokens,), generator=generator)
-        return self.windows(starts, features)
+        return torch.randint(len(self.data) - features + 1, (tokens,), generator=generator)
 
 
 def corpus_of(name: str, content: bytes | bytearray) -> Corpus:

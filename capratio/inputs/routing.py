@@ -50,8 +50,8 @@ def _bits(tokens: int, depth: int, routing: str, generator: torch.Generator) -> 
         return _coin_flips(1, depth, generator).expand(tokens, depth)
     if depth > RANKED_DEPTH:
         patterns = _coin_flips(RANKED_PATTERNS, depth, generator)
-        return patterns[_zipf_ranks(tokens, RANKED_PATTERNS, generator)]
-    leaf = torch.randperm(2**depth, generator=generator)[_zipf_ranks(tokens, 2**depth, generator)]
+        return patterns[zipf_ranks(tokens, RANKED_PATTERNS, generator)]
+    leaf = torch.randperm(2**depth, generator=generator)[zipf_ranks(tokens, 2**depth, generator)]
     return (leaf.unsqueeze(-1) >> torch.arange(depth - 1, -1, -1)) & 1 == 1
 
 
@@ -60,7 +60,7 @@ def _coin_flips(rows: int, depth: int, generator: torch.Generator) -> torch.Tens
     return torch.randint(2, (rows, depth), generator=generator, dtype=torch.uint8) == 1
 
 
-def _zipf_ranks(tokens: int, ranks: int, generator: torch.Generator) -> torch.Tensor:
+def zipf_ranks(tokens: int, ranks: int, generator: torch.Generator) -> torch.Tensor:
     """Ranks from 0 on, rank r with probability proportional to 1 / (r + 1), int64 (tokens,)."""
     cumulative = torch.arange(1, ranks + 1, dtype=torch.float64).reciprocal().cumsum(0)
     drawn = torch.rand(tokens, generator=generator, dtype=torch.float64) * cumulative[-1]

@@ -59,3 +59,11 @@ def text_rows(tokens: int, features: int, seed: int) -> torch.Tensor:
     Raises InputError where the source cannot be read or is shorter than a window.
     """
     return text_corpus().random_windows(tokens, features, random_stream("text", seed))
+
+
+def text_ids(tokens: int, features: int, seed: int) -> torch.Tensor:
+    """The last two bytes of each window that ``text_rows`` gives, as one number: int64 (tokens,), in 0..65535."""
+    corpus = text_corpus()
+    last = corpus.random_starts(tokens, max(features, 2), random_stream("text", seed)) + max(features, 2) - 2
+    pairs = corpus.data.unfold(0, 2, 1)[last].to(torch.int64)
+    return pairs[:, 0] * 256 + pairs[:, 1]

@@ -24,6 +24,8 @@ PEERS = ("grouped-mm", "gather-bmm", "embedding-bag", "fastfeedforward", "ultraf
 NAMES = (AUTO, REFERENCE, CPU, CUDA, *PEERS)
 # Of each operation's folder: its implementations. Every operation has a reference, which runs on any device.
 BACKENDS: dict[str, tuple[str, ...]] = {
+    "block_linear": (REFERENCE, CPU),
+    "expert_feedforward": (REFERENCE,),
     "hyperplane_bits": (REFERENCE,),
     "leaf_feedforward": (REFERENCE, "fastfeedforward"),
     "leaf_index": (REFERENCE, CPU, CUDA),
@@ -31,13 +33,15 @@ BACKENDS: dict[str, tuple[str, ...]] = {
     "path_bias": (REFERENCE, CPU, CUDA),
     "path_feedforward": (REFERENCE, "ultrafastbert"),
     "path_linear": (REFERENCE, CPU, CUDA),
+    "row_lookup": (REFERENCE, CPU, CUDA, "embedding-bag"),
+    "router_logits": (REFERENCE,),
     "sign_leaf": (REFERENCE, CPU, CUDA),
     "tree_descent": (REFERENCE, CPU, CUDA),
     "tree_route": (REFERENCE, CPU, CUDA),
     "unit_lookup": (REFERENCE, CPU, CUDA, "embedding-bag"),
 }
 # What finds a token's leaf: a layer that runs a peer's product has these of its device, so that products alone differ.
-ROUTING = ("hyperplane_bits", "leaf_index", "sign_leaf", "tree_descent", "tree_route")
+ROUTING = ("hyperplane_bits", "leaf_index", "router_logits", "sign_leaf", "tree_descent", "tree_route")
 
 Implementation = Callable[..., Any]
 

@@ -51,6 +51,8 @@ class Exact:
     routing, a float. compulsory_bytes: what must cross the memory interface once. op_bytes: what the operations
     read and wrote. visited_levels: distinct nodes at level 0..k. sampled_levels: the same over the tokens of all
     samples together (a ``decode`` sample is one token). expected_visited_levels: under uniform routing, floats.
+    visits: of a system that is no tree, what the call reached, by name, such as ``experts``; expected_visits: the same
+    under uniform routing, floats.
     capacity_ratio: weight parameters per FLOP over dense; capacity_ratio_all: with bias, gate and gating in.
     flop_is_lower_bound: an operation without a formula ran (user's layers only); unknown_operations names them.
     """
@@ -72,6 +74,8 @@ class Exact:
     sampled_levels: tuple[int, ...] | None = None
     flop_is_lower_bound: bool = False
     unknown_operations: tuple[str, ...] = ()
+    visits: dict[str, int] | None = None
+    expected_visits: dict[str, float] | None = None
 
     @property
     def counts(self) -> dict[str, int]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from math import inf
 
 from capratio.cost.spec import HIDDEN, LayerSpec
+from capratio.cost.systems.contract import SystemSpec
+from capratio.cost.systems.table import SYSTEMS
 from capratio.errors import InputError
 from capratio.records.case_id import case_id
 from capratio.records.record import Point
@@ -62,11 +64,6 @@ class Case:
         """The stable, readable name of the case."""
         return case_id(self.point)
 
-    @property
-    def spec(self) -> LayerSpec:
-        """What the closed forms need."""
-        return spec_of(self.point)
-
     def joined(self, other: "Case") -> "Case":
         """The same case from another group: it serves the claims of both, and has the replicates of the larger.
 
@@ -81,11 +78,24 @@ class Case:
         return self.id
 
 
-def spec_of(point: Point) -> LayerSpec:
-    """The layer of a point.
+def is_user_layer(layer: str) -> bool:
+    """Whether a layer is a user's own, named ``package.module:Class``, which has no closed form here."""
+    return ":" in layer
+
+
+def spec_of(point: Point) -> LayerSpec | SystemSpec:
+    """The layer of a point that is not a user's own.
 
     Raises InputError for sizes or options that no layer has.
     """
+    system = SYSTEMS.get(point.layer)
+    if system is not None:
+        return system.from_options(point.in_features, point.out_features, point.options or {})
+    return tree_spec_of(point)
+
+
+def tree_spec_of(point: Point) -> LayerSpec:
+    """The tree, or the dense layer, of a point. Raises InputError as ``spec_of``."""
     return LayerSpec(
         layer=point.layer,
         in_features=point.in_features,

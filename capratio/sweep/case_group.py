@@ -18,11 +18,14 @@ from capratio.cost.spec import (
     WEIGHT_GRADIENTS,
     check_bits,
 )
+from capratio.cost.systems.contract import SystemSpec
+from capratio.cost.systems.table import SYSTEMS
 from capratio.errors import InputError
 from capratio.names import one_of
 from capratio.records.record import Point
-from capratio.sweep.case import Case, Sampling, spec_of
+from capratio.sweep.case import Case, Sampling, is_user_layer, spec_of, tree_spec_of
 from capratio.sweep.expected import check_expected
+from capratio.sweep.options import option_of
 from capratio.sweep.ranges import booleans, integers, strings, text
 
 DEVICES = ("cpu", "cuda")
@@ -59,6 +62,7 @@ GROUP_KEYS = (
     "claims",
     "analysis",
     "expected",
+    "options",
     "square",
     "replicates",
     *SWEPT_INTEGERS,
@@ -84,6 +88,18 @@ DEFAULTS: dict[str, Any] = {
     "square": False,
     "claims": [],
     "analysis": "",
+    "options": {},
+}
+# A user's layer runs as it is.
+USER_BACKEND = "module"
+# What only trees have; of other layers every value gives the same case.
+TREE_DEFAULTS: dict[str, Any] = {
+    "form": "path",
+    "depth": 0,
+    "gate": "signs",
+    "order": "auto",
+    "weight_gradient": DENSE_GRADIENT,
+    "bias": True,
 }
 
 
@@ -116,18 +132,43 @@ def group_cases(group: dict[str, Any], where: str, suite: str, replicates: int, 
         swept[key] = words
     swept |= {key: integers(group[key], f"{where}: {key}") for key in SWEPT_INTEGERS}
     swept["bias"] = booleans(group["bias"], f"{where}: bias")
+    options = _swept_options(group["options"], where)
     cases: dict[str, Case] = {}
-    for values in product(*swept.values()):
-        chosen = dict(zip(swept, values, strict=True))
+    for values in product(*swept.values(), options):
+        chosen = dict(zip((*swept, "options"), values, strict=True))
         if square and chosen["in_features"] != chosen["out_features"]:
             continue
         case = Case(_point(chosen, where), suite, name, replicates, claims, sampling)
         cases.setdefault(case.id, case)
-    check_expected(group.get("expected", []), [spec_of(case.point) for case in cases.values()], where)
+    specs = [spec_of(case.point) for case in cases.values() if not is_user_layer(case.point.layer)]
+    check_expected(group.get("expected", []), specs, where)
     return list(cases.values())
 
 
+def _swept_options(given: object, where: str) -> list[dict[str, str]]:
+    """The options of each case, of every combination of the values of a table; of several tables, one after another."""
+    if isinstance(given, list) and given:
+        return [options for table in given for options in _swept_options(table, where)]
+    if not isinstance(given, dict):
+        raise InputError(
+            f"{where}: options is {given!r}; give a table such as {{ experts = [16, 64] }}, or a list of these."
+        )
+    named = {name: _option_values(value, f"{where}: options.{name}") for name, value in given.items()}
+    return [dict(zip(named, values, strict=True)) for values in product(*named.values())]
+
+
+def _option_values(value: object, where: str) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise InputError(f"{where} is []; give a value, or a list of one or more.")
+    return [option_of(each, where) for each in values]
+
+
 def _layer(name: str, where: str) -> str:
+    if is_user_layer(name) or "." in name:
+        if name.count(":") != 1 or not all(name.split(":")):
+            raise InputError(f"{where}: layer = {name!r}; name a layer of yours package.module:Class.")
+        return name
     try:
         return layer_id(name)
     except InputError as error:
@@ -135,6 +176,67 @@ def _layer(name: str, where: str) -> str:
 
 
 def _point(chosen: dict[str, Any], where: str) -> Point:
+    options, layer = chosen.pop("options"), chosen["layer"]
+    if layer in SYSTEMS or is_user_layer(layer):
+        return _other_point(chosen, options, where)
+    if options and layer != "dense":
+        raise InputError(
+            f"{where}: options were given to {layer}, which has none; depth, form, gate and the rest are keys of a "
+            "case file's group."
+        )
+    return _tree_point(chosen, where)
+
+
+def _other_point(chosen: dict[str, Any], options: dict[str, str], where: str) -> Point:
+    """The point of a layer that is no tree, whose options are all that it has beside sizes."""
+    del chosen["hidden"]
+    chosen |= TREE_DEFAULTS
+    _check_call(chosen, where)
+    if is_user_layer(chosen["layer"]):
+        _check_user_call(chosen, where)
+        chosen["backend"] = USER_BACKEND
+    chosen["pass_"] = chosen.pop("pass")
+    point = Point(**chosen, options=options or None)
+    if is_user_layer(point.layer):
+        return point
+    try:
+        spec = spec_of(point)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    assert isinstance(spec, SystemSpec)
+    # Options at their defaults are left out, so that what is the same has one name.
+    return replace(point, options=spec.options or None)
+
+
+def _check_call(chosen: dict[str, Any], where: str) -> None:
+    if chosen["pass"] == "decode" and chosen["tokens"] != 1:
+        raise InputError(
+            f"{where}: pass = 'decode' with tokens = {chosen['tokens']}; decoding is one token, use tokens = 1."
+        )
+    if chosen["tokens"] < 0 or chosen["threads"] < 1:
+        raise InputError(
+            f"{where}: tokens = {chosen['tokens']} and threads = {chosen['threads']}; give tokens of 0 or more and "
+            "threads of 1 or more."
+        )
+
+
+def _check_user_call(chosen: dict[str, Any], where: str) -> None:
+    for key in ("in_features", "out_features"):
+        if chosen[key] < 1:
+            raise InputError(f"{where}: {key} = {chosen[key]}; it must be at least 1.")
+    if chosen["routing"] != "measured":
+        raise InputError(
+            f"{where}: routing = {chosen['routing']!r} with layer = {chosen['layer']!r}; nothing is known of a user's "
+            "layer by which a routing could be imposed, use routing = 'measured'."
+        )
+    if chosen["pass"] == "forward-grad":
+        raise InputError(
+            f"{where}: pass = 'forward-grad' with layer = {chosen['layer']!r}; a user's layer is measured in the "
+            "passes forward, decode and train."
+        )
+
+
+def _tree_point(chosen: dict[str, Any], where: str) -> Point:
     # Before a dense layer loses its depth, whatever that was.
     if not 0 <= chosen["depth"] <= MAX_DEPTH:
         raise InputError(f"{where}: depth = {chosen['depth']}; give a number of gating bits from 0 to {MAX_DEPTH}.")
@@ -157,15 +259,7 @@ def _point(chosen: dict[str, Any], where: str) -> Point:
     hidden = chosen.pop("hidden")
     if chosen["form"] == "leaf" and hidden != HIDDEN:
         chosen["options"] = {"hidden": str(hidden)}
-    if chosen["pass"] == "decode" and chosen["tokens"] != 1:
-        raise InputError(
-            f"{where}: pass = 'decode' with tokens = {chosen['tokens']}; decoding is one token, use tokens = 1."
-        )
-    if chosen["tokens"] < 0 or chosen["threads"] < 1:
-        raise InputError(
-            f"{where}: tokens = {chosen['tokens']} and threads = {chosen['threads']}; give tokens of 0 or more and "
-            "threads of 1 or more."
-        )
+    _check_call(chosen, where)
     if chosen["routing"] != "measured" and chosen["gate"] != "signs":
         raise InputError(
             f"{where}: routing = {chosen['routing']!r} with gate = {chosen['gate']!r}; a routing is imposed "
@@ -174,7 +268,7 @@ def _point(chosen: dict[str, Any], where: str) -> Point:
     chosen["pass_"] = chosen.pop("pass")
     point = Point(**chosen)
     try:
-        spec = spec_of(point)
+        spec = tree_spec_of(point)
         check_bits(spec)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error

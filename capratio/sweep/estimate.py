@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from capratio.cost import closed_form
 from capratio.cost.dtypes import ITEM_BYTES
+from capratio.cost.spec import LayerSpec
 from capratio.measure.eviction import TIMES_LAST_LEVEL
 from capratio.measure.machine import last_level_cache_bytes
 from capratio.records.record import Point
-from capratio.sweep.case import Case, spec_of
+from capratio.sweep.case import Case, is_user_layer, spec_of
 from capratio.sweep.job import Job
 
 # An interpreter with torch imported, and the float64 reference of one token's nodes, which is small beside a table.
@@ -47,16 +48,17 @@ def gathered_bytes(point: Point) -> int:
 
 
 def table_bytes(point: Point) -> int:
-    """What the parameters of a point's layer hold."""
+    """What the parameters of a point's layer hold; nothing is known of a user's layer before it is built."""
+    if is_user_layer(point.layer):
+        return 0
     return closed_form(spec_of(point)).parameters * ITEM_BYTES[point.dtype]
 
 
 def gradient_bytes(point: Point) -> int:
     """What the gradients of a point's parameters hold in training: of touched rows, as many as its tokens can visit."""
-    spec = spec_of(point)
     if point.pass_ != "train":
         return 0
-    if not spec.touched_gradient:
+    if is_user_layer(point.layer) or not (isinstance(spec := spec_of(point), LayerSpec) and spec.touched_gradient):
         return table_bytes(point)
     lookups = point.tokens * spec.trees * (1 if spec.form == "collapsed" else spec.depth + 1)
     rows = min(lookups, spec.trees * spec.nodes)

@@ -4,6 +4,7 @@ from typing import Any
 
 from capratio.cost import closed_form
 from capratio.cost.spec import LayerSpec
+from capratio.cost.systems.contract import SystemSpec
 from capratio.errors import InputError
 from capratio.names import check_keys
 
@@ -21,7 +22,7 @@ QUANTITIES = (
 )
 
 
-def check_expected(expected: object, specs: list[LayerSpec], where: str) -> None:
+def check_expected(expected: object, specs: list[LayerSpec | SystemSpec], where: str) -> None:
     """Hold each hand-counted answer against the closed form of every case that it selects.
 
     Raises InputError where an answer selects no case, names no quantity, or differs from the closed form.
@@ -29,7 +30,7 @@ def check_expected(expected: object, specs: list[LayerSpec], where: str) -> None
     if not isinstance(expected, list):
         raise InputError(f"{where}: expected is {expected!r}; give [[cases.expected]] tables.")
     for answer in expected:
-        check_keys(answer, (*SELECTORS, *QUANTITIES), f"{where}: expected")
+        check_keys(answer, ("options", *SELECTORS, *QUANTITIES), f"{where}: expected")
         selected = [spec for spec in dict.fromkeys(specs) if _selects(answer, spec)]
         counted = [key for key in answer if key in QUANTITIES]
         if not counted:
@@ -43,11 +44,15 @@ def check_expected(expected: object, specs: list[LayerSpec], where: str) -> None
             _check(answer, counted, spec, where)
 
 
-def _selects(answer: dict[str, Any], spec: LayerSpec) -> bool:
-    return all(answer[key] == getattr(spec, key) for key in SELECTORS if key in answer)
+def _selects(answer: dict[str, Any], spec: LayerSpec | SystemSpec) -> bool:
+    options = answer.get("options", {})
+    if any(getattr(spec, name, None) != value for name, value in options.items()):
+        return False
+    # A size or a form that a layer does not have is not its own, whatever the answer says.
+    return all(answer[key] == getattr(spec, key, None) for key in SELECTORS if key in answer)
 
 
-def _check(answer: dict[str, Any], counted: list[str], spec: LayerSpec, where: str) -> None:
+def _check(answer: dict[str, Any], counted: list[str], spec: LayerSpec | SystemSpec, where: str) -> None:
     row = closed_form(spec).as_row()
     for key in counted:
         if answer[key] != row[key]:
@@ -57,7 +62,10 @@ def _check(answer: dict[str, Any], counted: list[str], spec: LayerSpec, where: s
             )
 
 
-def _in_words(spec: LayerSpec) -> str:
+def _in_words(spec: LayerSpec | SystemSpec) -> str:
+    if isinstance(spec, SystemSpec):
+        options = "".join(f", {name} {value}" for name, value in spec.options.items())
+        return f"{spec.layer} ({spec.in_features} -> {spec.out_features} features{options})"
     bias = "with bias" if spec.bias else "without bias"
     units = f" by {spec.hidden} units a leaf" if spec.form == "leaf" else ""
     return (

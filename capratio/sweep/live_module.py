@@ -12,9 +12,9 @@ from capratio.linux import require_linux
 from capratio.measure.flop_counter import count_operations
 from capratio.measure.memory import measure_memory
 from capratio.records.case_id import case_id
-from capratio.records.record import Exact, Memory, Point, Record
+from capratio.records.record import Memory, Point, Record
 from capratio.sweep.case import Sampling
-from capratio.sweep.measure_case import sample_policy, state_bytes
+from capratio.sweep.measure_case import counted_alone, sample_policy, state_bytes
 from capratio.sweep.timing import time_call
 from capratio.sweep.verify import WrongAnswerError, check_same
 
@@ -51,11 +51,7 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
 
     def call(x: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            out = module(x)
-        if not isinstance(out, torch.Tensor) or out.dim() == 0:
-            given = "a tensor without a dimension" if isinstance(out, torch.Tensor) else type(out).__name__
-            raise InputError(f"the module returned {given}; one tensor of shape (..., out_features) was expected.")
-        return out
+            return one_tensor(module(x))
 
     first = verified_output(call, module, input)
     point = _point(module, input, first)
@@ -69,25 +65,6 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
         0.0,
         device=device,
     )
-    parameters = sum(parameter.numel() for parameter in module.parameters())
-    exact = Exact(
-        flop=counted.cost.flop.as_dict(),
-        promised_flop=None,
-        law_flop=None,
-        routing_operations=counted.cost.routing_operations,
-        parameters=parameters,
-        weight_parameters=sum(one.numel() for one in module.parameters() if one.dim() > 1),
-        touched_parameters=None,
-        expected_touched_parameters=None,
-        compulsory_bytes=None,
-        op_bytes=counted.cost.read_bytes + counted.cost.written_bytes,
-        visited_levels=None,
-        expected_visited_levels=None,
-        capacity_ratio=None,
-        capacity_ratio_all=None,
-        flop_is_lower_bound=bool(counted.unknown),
-        unknown_operations=counted.unknown,
-    )
     return Record(
         case=case_id(point),
         replicate=0,
@@ -99,7 +76,7 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
         reason=None,
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         point=point,
-        exact=exact,
+        exact=counted_alone(module, counted),
         timing=timing,
         memory=Memory(
             state_bytes(module),
@@ -110,6 +87,17 @@ def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | 
             dict(called.absent),
         ),
         loadavg=os.getloadavg()[0],
+    )
+
+
+def one_tensor(out: object) -> torch.Tensor:
+    """What a module gave, where it is one tensor with a dimension; raise InputError where it is not."""
+    if isinstance(out, torch.Tensor) and out.dim() > 0:
+        return out
+    given = "a tensor without a dimension" if isinstance(out, torch.Tensor) else type(out).__name__
+    raise InputError(
+        f"the module returned {given}; one tensor of shape (..., out_features) was expected, wrap it in a module that "
+        "gives that one."
     )
 
 
@@ -135,7 +123,7 @@ def verified_output(call: Callable[[torch.Tensor], torch.Tensor], module: nn.Mod
     if not torch.equal(first, second):
         raise WrongAnswerError(
             "the output changes from call to call, and only a fixed one can be verified, bit-equal; where the module "
-            "draws at random in training, as dropout does, call module.eval() first."
+            "draws at random in training, as dropout does, call module.eval() first, or build it without."
         )
     return first
 

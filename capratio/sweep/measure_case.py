@@ -6,21 +6,15 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from capratio.cost import (
-    closed_form,
-    compulsory_bytes,
-    executed_flop,
-    expected_touched_parameters,
-    touched_parameters,
-)
+from capratio.cost import promise
 from capratio.cost.flop import Flop
-from capratio.cost.spec import expected_visited
+from capratio.cost.systems.contract import SystemSpec
 from capratio.measure.energy import measure_energy
-from capratio.measure.flop_counter import count_operations
+from capratio.measure.flop_counter import OperationCount, count_operations
 from capratio.measure.latency import SamplePolicy
 from capratio.measure.memory import measure_memory
 from capratio.records.record import Energy, Exact, Memory, Timing
-from capratio.sweep.case import Case, Sampling
+from capratio.sweep.case import Case, Sampling, spec_of
 from capratio.sweep.timing import time_call
 from capratio.sweep.trial import Trial
 from capratio.sweep.verify import WrongAnswerError
@@ -71,7 +65,8 @@ def measure_case(
     )
     # A decode sample is one token, the next of a set; warm-up calls took the first ones.
     sampled = trial.sampled(timing.warmup_calls + timing.discarded_calls + len(timing.samples_s))
-    exact = replace(exact, sampled_levels=sampled.levels)
+    if sampled is not None:
+        exact = replace(exact, sampled_levels=sampled.levels)
     memory = Memory(
         state_bytes(layer),
         called.allocated_peak_bytes,
@@ -93,35 +88,63 @@ def measure_case(
 
 
 def count_exactly(layer: nn.Module, trial: Trial, case: Case) -> Exact:
-    """The exact quantities of one sample, counted while it runs and held against the closed form.
+    """The exact quantities of one sample, counted while it runs and held against the closed form, where it has one.
 
     Raises WrongAnswerError where the two differ, in FLOP by class or in the number of parameters.
     """
-    spec, point, visited = case.spec, case.point, trial.visited
     argument = trial.prepare(0)
-    counted = count_operations(lambda: trial.call(argument), strict=True).cost
-    promised = executed_flop(spec, visited, point.pass_, trial.order)
-    if counted.flop != promised:
-        raise WrongAnswerError(f"counted FLOP {_named(counted.flop)} differ from the promised {_named(promised)}.")
-    law = closed_form(spec)
+    if trial.visited is None:
+        counted = count_operations(lambda: trial.call(argument), strict=False)
+        return counted_alone(layer, counted)
+    spec = spec_of(case.point)
+    cost = count_operations(lambda: trial.call(argument), strict=True).cost
+    promised = promise(spec, trial.visited, case.point.pass_, trial.order, itemsize(layer))
+    if cost.flop != promised.flop:
+        raise WrongAnswerError(f"counted FLOP {_named(cost.flop)} differ from the promised {_named(promised.flop)}.")
+    law = promised.law
     parameters = sum(parameter.numel() for parameter in layer.parameters())
     if parameters != law.parameters:
         raise WrongAnswerError(f"the layer has {parameters} parameters; its closed form promises {law.parameters}.")
     return Exact(
-        flop=counted.flop.as_dict(),
-        promised_flop=promised.as_dict(),
+        flop=cost.flop.as_dict(),
+        promised_flop=promised.flop.as_dict(),
         law_flop=law.flop.as_dict(),
-        routing_operations=counted.routing_operations,
+        routing_operations=cost.routing_operations,
         parameters=parameters,
-        weight_parameters=weight_parameters(layer),
-        touched_parameters=touched_parameters(spec, visited),
-        expected_touched_parameters=expected_touched_parameters(spec, visited.tokens),
-        compulsory_bytes=compulsory_bytes(spec, visited, point.pass_, itemsize(layer)),
-        op_bytes=counted.read_bytes + counted.written_bytes,
-        visited_levels=visited.levels,
-        expected_visited_levels=expected_visited(spec, visited.tokens),
+        weight_parameters=law.weight_parameters if isinstance(spec, SystemSpec) else weight_parameters(layer),
+        touched_parameters=promised.touched_parameters,
+        expected_touched_parameters=promised.expected_touched_parameters,
+        compulsory_bytes=promised.compulsory_bytes,
+        op_bytes=cost.read_bytes + cost.written_bytes,
+        visited_levels=promised.levels,
+        expected_visited_levels=promised.expected_levels,
         capacity_ratio=law.capacity_ratio,
         capacity_ratio_all=law.capacity_ratio_all,
+        visits=promised.counts,
+        expected_visits=promised.expected_counts,
+    )
+
+
+def counted_alone(module: nn.Module, counted: OperationCount) -> Exact:
+    """What is known of a module without a closed form; unknown operations make its FLOP a lower bound."""
+    parameters = list(module.parameters())
+    return Exact(
+        flop=counted.cost.flop.as_dict(),
+        promised_flop=None,
+        law_flop=None,
+        routing_operations=counted.cost.routing_operations,
+        parameters=sum(parameter.numel() for parameter in parameters),
+        weight_parameters=sum(parameter.numel() for parameter in parameters if parameter.dim() > 1),
+        touched_parameters=None,
+        expected_touched_parameters=None,
+        compulsory_bytes=None,
+        op_bytes=counted.cost.read_bytes + counted.cost.written_bytes,
+        visited_levels=None,
+        expected_visited_levels=None,
+        capacity_ratio=None,
+        capacity_ratio_all=None,
+        flop_is_lower_bound=bool(counted.unknown),
+        unknown_operations=counted.unknown,
     )
 
 

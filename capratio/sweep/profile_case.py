@@ -19,9 +19,10 @@ from capratio.records.record import Exact
 from capratio.sweep.case import Case
 from capratio.sweep.code_warmer import CodeWarmer, evict_data
 from capratio.sweep.measure_case import count_exactly, sample_policy
+from capratio.sweep.prepare import build_layer, prepare_trial
 from capratio.sweep.refusal import RefusedError, refuse_beyond
 from capratio.sweep.timing import time_call
-from capratio.sweep.trial import Trial, build_layer, prepare_trial
+from capratio.sweep.trial import Trial
 from capratio.sweep.verify import WrongAnswerError
 from capratio.sweep.worker import OUT_OF_MEMORY, classify
 

@@ -18,7 +18,7 @@ from capratio.records.record import Point
 from capratio.sweep.case import Case, Sampling
 from capratio.sweep.code_warmer import CodeWarmer, evict_data
 from capratio.sweep.measure_case import count_exactly
-from capratio.sweep.trial import build_layer, prepare_trial
+from capratio.sweep.prepare import build_layer, prepare_trial
 from capratio.sweep.user_layer import UserLayer, prepare_user_trial
 
 PROTOCOL = 1

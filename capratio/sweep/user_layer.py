@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from capratio.errors import InputError
-from capratio.sweep.live_module import verified_output
+from capratio.sweep.live_module import one_tensor, verified_output
 from capratio.sweep.verify import check_same
 
 PASSES = ("forward", "train")
@@ -52,12 +52,24 @@ def prepare_user_trial(asked: UserLayer, seed: int, inside: list[Path] | None = 
     Raises InputError for a layer that cannot be imported, built or called, or whose file lies elsewhere;
     WrongAnswerError for an output that changes from call to call.
     """
-    target = _import(asked.layer, inside)
-    torch.manual_seed(seed)
-    module = _build(target, asked)
+    module = build_user_layer(asked.layer, asked.arguments, asked.device, asked.dtype, seed, inside)
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(asked.tokens, asked.in_features, generator=generator).to(asked.device, getattr(torch, asked.dtype))
-    return _training(module, x) if asked.pass_ == "train" else _forward(module.eval(), x)
+    return training(module, x) if asked.pass_ == "train" else forward(module.eval(), x)
+
+
+def build_user_layer(
+    layer: str, arguments: Mapping[str, object], device: str, dtype: str, seed: int, inside: list[Path] | None = None
+) -> nn.Module:
+    """The module that ``package.module:name`` gives for some arguments, its weights drawn with a seed.
+
+    Args: inside: as ``prepare_user_trial``.
+
+    Raises InputError for a layer that cannot be imported, built or moved, or whose file lies elsewhere.
+    """
+    target = _import(layer, inside)
+    torch.manual_seed(seed)
+    return _build(target, layer, arguments, device, dtype)
 
 
 def _import(layer: str, inside: list[Path] | None) -> Callable[..., object]:
@@ -65,7 +77,10 @@ def _import(layer: str, inside: list[Path] | None) -> Callable[..., object]:
     try:
         module = import_module(module_name)
     except Exception as error:
-        raise InputError(f"{module_name} cannot be imported ({type(error).__name__}: {error}).") from error
+        raise InputError(
+            f"{module_name} cannot be imported ({type(error).__name__}: {error}); see that it is installed, or run in "
+            "its folder."
+        ) from error
     file = Path(getattr(sys.modules[module_name], "__file__", None) or "/")
     if inside is not None and not any(file.resolve().is_relative_to(folder.resolve()) for folder in inside):
         raise InputError(
@@ -73,32 +88,42 @@ def _import(layer: str, inside: list[Path] | None) -> Callable[..., object]:
         )
     target = getattr(module, name, None)
     if not callable(target):
-        raise InputError(f"{module_name} has no class or function {name!r}; name the layer package.module:Class.")
+        raise InputError(
+            f"{module_name} ({file}) has no class or function {name!r}; name the layer package.module:Class."
+        )
     return target  # type: ignore[no-any-return]
 
 
-def _build(target: Callable[..., object], asked: UserLayer) -> nn.Module:
+def _build(
+    target: Callable[..., object], layer: str, arguments: Mapping[str, object], device: str, dtype: str
+) -> nn.Module:
     try:
-        built = target(**asked.arguments)
+        built = target(**arguments)
     except Exception as error:
         raise InputError(
-            f"{asked.layer} cannot be built with {dict(asked.arguments)!r} ({type(error).__name__}: {error})."
+            f"{layer} cannot be built with {dict(arguments)!r} ({type(error).__name__}: {error})."
         ) from error
     if not isinstance(built, nn.Module):
-        raise InputError(f"{asked.layer} gave {type(built).__name__}; an nn.Module is expected.")
-    return built.to(asked.device, getattr(torch, asked.dtype))
+        raise InputError(f"{layer} gave {type(built).__name__}; an nn.Module is expected.")
+    try:
+        return built.to(device, getattr(torch, dtype))
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        raise InputError(f"{layer} cannot be moved to {dtype} on {device} ({error}).") from error
 
 
-def _forward(module: nn.Module, x: torch.Tensor) -> UserTrial:
+def forward(module: nn.Module, x: torch.Tensor) -> UserTrial:
+    """A forward pass under inference mode, verified to repeat. Raises as ``verified_output``."""
+
     def call(batch: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            return module(batch)  # type: ignore[no-any-return]
+            return one_tensor(module(batch))
 
     verified = verified_output(call, module, x)
     return UserTrial(module, call, lambda _: x, lambda _, out: check_same(verified, out, "output"))
 
 
-def _training(module: nn.Module, x: torch.Tensor) -> UserTrial:
+def training(module: nn.Module, x: torch.Tensor) -> UserTrial:
+    """Forward and backward to input and parameters, verified to repeat. Raises as ``verified_output``."""
     incoming = torch.ones(())
 
     def prepare(_: int) -> torch.Tensor:
@@ -107,9 +132,9 @@ def _training(module: nn.Module, x: torch.Tensor) -> UserTrial:
         return x
 
     def call(batch: torch.Tensor) -> torch.Tensor:
-        out = module(batch)
+        out = one_tensor(module(batch))
         out.backward(incoming.to(out.device, out.dtype).expand_as(out))
-        return out.detach()  # type: ignore[no-any-return]
+        return out.detach()
 
     verified = verified_output(call, module, x.requires_grad_())
     return UserTrial(module, call, prepare, lambda _, out: check_same(verified, out, "output"))

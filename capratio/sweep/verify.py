@@ -33,7 +33,7 @@ def verify_output(
 
     Raises WrongAnswerError, which names the token and the distance in tolerances.
     """
-    for token in _chosen(len(x)):
+    for token in chosen_tokens(len(x)):
         own = torch.zeros(0) if bits is None else bits[token]
         row = x[token].double()
         decision = wrong_decision(spec, state, own, row)
@@ -119,7 +119,7 @@ def _compare(out: torch.Tensor, expected: torch.Tensor, reach: torch.Tensor, ter
         raise WrongAnswerError(f"the {what} is {worst:.3g} tolerances away from the float64 reference.")
 
 
-def _chosen(tokens: int) -> list[int]:
+def chosen_tokens(tokens: int) -> list[int]:
     if tokens <= VERIFIED_TOKENS:
         return list(range(tokens))
     generator = torch.Generator().manual_seed(tokens)

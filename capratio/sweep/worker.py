@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import TextIO
 
 import torch
+from torch import nn
 
 from capratio.errors import CapratioError
 from capratio.kernels.compile_clock import COMPILE_CLOCK
-from capratio.layers.table import Layer
 from capratio.measure.eviction import CacheEvictor
 from capratio.measure.machine import free_memory_bytes, last_level_cache_bytes
 from capratio.measure.resident import resident_bytes
@@ -29,8 +29,9 @@ from capratio.sweep.code_warmer import CodeWarmer, evict_data
 from capratio.sweep.job import Job, decode_job
 from capratio.sweep.measure_case import measure_case
 from capratio.sweep.parent import die_with_parent
+from capratio.sweep.prepare import build_layer, prepare_trial, with_backend
 from capratio.sweep.refusal import RefusedError, refuse_beyond
-from capratio.sweep.trial import Trial, build_layer, prepare_trial, with_backend
+from capratio.sweep.trial import Trial
 from capratio.sweep.verify import WrongAnswerError
 
 # torch says this when its CPU allocator gets nothing.
@@ -54,7 +55,7 @@ def run_job(job: Job, events: TextIO) -> None:
         limit_memory()
     torch.set_num_threads(job.cases[0].point.threads)
     baseline_resident_bytes = resident_bytes()
-    layer: Layer | None = None
+    layer: nn.Module | None = None
     evict: CacheEvictor | None = None
     trials: dict[tuple[str, Sampling], Trial] = {}
     for case in job.cases:

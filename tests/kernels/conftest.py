@@ -66,6 +66,7 @@ _FREE = (
     "alias t transpose slice select index_select new_empty new_zeros empty_like empty zeros copy _to_copy unsqueeze "
     "squeeze view _unsafe_view expand arange sort unique_consecutive index_put clone unbind zero "
     "_local_scalar_dense lift_fresh detach as_strided permute fill flatten ones_like _unique2 constant_pad_nd stack "
+    "aminmax "
 )
 
 

@@ -75,6 +75,11 @@ def calls(folder: str, tokens: int, dtype: torch.dtype) -> list[tuple[str, tuple
             ("path_linear_input_gradient", (grad, tree, bits, "leaves")),
             ("path_linear_weight_gradient", (grad, x, bits, NODES, "leaves")),
         ],
+        "row_lookup": [
+            ("row_lookup", (table, unit_node[:, 0], None)),
+            ("row_lookup_share_gradient", (grad, table, unit_node[:, 0])),
+            ("row_lookup_table_gradient", (grad, unit_node[:, 0], x[:, :DEPTH], NODES)),
+        ],
         "sign_leaf": [("sign_leaf", (x, torch.zeros(2, DEPTH, dtype=torch.int64)))],
         "tree_descent": [
             ("neuron_path", (grad, table, DEPTH)),
@@ -101,6 +106,7 @@ def calls(folder: str, tokens: int, dtype: torch.dtype) -> list[tuple[str, tuple
         ("path_linear", 1, torch.float16),
         ("path_linear", 4096, torch.bfloat16),
         ("path_linear", 4096, torch.float32),
+        ("row_lookup", 40, torch.bfloat16),
         ("sign_leaf", 40, torch.bfloat16),
         ("tree_descent", 40, torch.bfloat16),
         ("tree_route", 40, torch.float16),

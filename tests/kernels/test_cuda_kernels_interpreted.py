@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent
-TESTS = [str(FOLDER / name) for name in ("test_cuda_kernels.py", "test_cuda_tiles.py")]
+TESTS = [str(FOLDER / name) for name in ("test_cuda_kernels.py", "test_cuda_tiles.py", "test_row_lookup_cuda.py")]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")

@@ -16,7 +16,7 @@ from capratio.errors import InputError
 from capratio.kernels.tree_descent import reference
 from capratio.layers import LeafFeedforward, PathFeedforward
 from capratio.layers.table import build
-from capratio.sweep.trial import with_backend
+from capratio.sweep.prepare import with_backend
 
 Feedforward = LeafFeedforward | PathFeedforward
 

@@ -6,6 +6,7 @@ import pytest
 
 from capratio.errors import InputError
 from capratio.inputs.table import INPUTS, ROUTINGS
+from capratio.sweep.case import tree_spec_of
 from capratio.sweep.case_file import bundled_case_files, read_case_files
 from capratio.sweep.case_group import SWEPT_WORDS
 
@@ -90,7 +91,7 @@ def test_a_weight_gradient_makes_a_case_where_there_is_one(tmp_path: Path) -> No
     assert 2 + 2 + 2 * (1 + 2) == len(cases)
     touched = [case for case in cases if case.point.weight_gradient == "touched"]
     assert [1, 2] == sorted(case.point.depth for case in touched)
-    assert all("[weight_gradient=touched]" in case.id and case.spec.touched_gradient for case in touched)
+    assert all("[weight_gradient=touched]" in case.id and tree_spec_of(case.point).touched_gradient for case in touched)
 
 
 def test_ids_of_a_file_are_different(tmp_path: Path) -> None:

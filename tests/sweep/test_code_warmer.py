@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from capratio.cost import closed_form
-from capratio.sweep.case import Case, Sampling
+from capratio.sweep.case import Case, Sampling, spec_of
 from capratio.sweep.code_warmer import TWIN_FEATURES, CodeWarmer, evict_data
-from capratio.sweep.trial import build_layer, prepare_trial
+from capratio.sweep.prepare import build_layer, prepare_trial
 from tests.sweep.points import POINT
 
 LARGE = replace(POINT, in_features=48, out_features=40, depth=5, tokens=1, pass_="decode", cache="cold")
@@ -64,7 +64,7 @@ def test_it_touches_weights_of_its_own_and_few(layer: str, form: str, depth: int
     # A path of two bits has 7 nodes.
     nodes, point = 7, warm_code.case.point
     assert point.in_features == point.out_features == TWIN_FEATURES
-    assert closed_form(warm_code.case.spec).parameters <= nodes * TWIN_FEATURES * TWIN_FEATURES + TWIN_FEATURES
+    assert closed_form(spec_of(warm_code.case.point)).parameters <= nodes * TWIN_FEATURES * TWIN_FEATURES + TWIN_FEATURES
     assert all(torch.equal(before[name], tensor) for name, tensor in full.state_dict().items())
 
 

@@ -19,7 +19,7 @@ from capratio.sweep.case import Case, Sampling
 from capratio.sweep.case_file import read_case_files
 from capratio.sweep.estimate import estimated_bytes
 from capratio.sweep.job import Job
-from capratio.sweep.trial import build_layer, with_backend
+from capratio.sweep.prepare import build_layer, with_backend
 from tests.sweep.points import POINT
 
 QUICK = Sampling(min_samples=3, max_samples=3, time_limit_s=0.02, decode_tokens=4)

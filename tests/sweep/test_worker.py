@@ -3,12 +3,13 @@
 import io
 import json
 from dataclasses import replace
+from typing import Any
 
 import numba
 import pytest
 import torch
 
-from capratio.cost import executed_flop
+from capratio.cost import Promise, promise
 from capratio.cost.flop import Flop
 from capratio.cost.spec import PASSES
 from capratio.inputs.table import make_input
@@ -26,7 +27,8 @@ from capratio.sweep.code_warmer import CodeWarmer
 from capratio.sweep.estimate import estimated_bytes, gradient_bytes
 from capratio.sweep.job import Job
 from capratio.sweep.refusal import RefusedError
-from capratio.sweep.trial import Trial, build_layer, prepare_trial
+from capratio.sweep.prepare import build_layer, prepare_trial
+from capratio.sweep.trial import Trial
 from tests.sweep.points import POINT
 
 QUICK = Sampling(min_samples=3, max_samples=3, time_limit_s=0.02, decode_tokens=4)
@@ -171,8 +173,11 @@ def test_a_case_tells_how_long_its_kernels_were_compiled_and_the_next_one_has_th
 
 
 def test_one_flop_more_than_promised_has_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = executed_flop
-    monkeypatch.setattr(measure_case, "executed_flop", lambda *given: right(*given) + Flop(product=1))
+    def one_more(*given: Any) -> Promise:
+        right = promise(*given)
+        return replace(right, flop=right.flop + Flop(product=1))
+
+    monkeypatch.setattr(measure_case, "promise", one_more)
 
     (record,) = measured(POINT)
 

@@ -13,6 +13,16 @@ element.
 Source: own derivation from the layers' definitions (Cho & Bengio 2014, arXiv 1406.7362, our reading).
 """
 
+from capratio.cost.op_formulas.block_linear import (
+    LiveBlocks,
+    block_linear,
+    block_linear_bias,
+    block_linear_bias_gradient,
+    block_linear_input_gradient,
+    block_linear_touched,
+    block_linear_weight_gradient,
+)
+from capratio.cost.op_formulas.expert_feedforward import expert_feedforward, expert_feedforward_gradients
 from capratio.cost.op_formulas.feedforward import leaf_feedforward, path_feedforward
 from capratio.cost.op_formulas.hyperplane_bits import hyperplane_bits
 from capratio.cost.op_formulas.leaf_linear import (
@@ -28,6 +38,11 @@ from capratio.cost.op_formulas.path_linear import (
     path_linear_touched_gradient,
     path_linear_weight_gradient,
 )
+from capratio.cost.op_formulas.router_logits import (
+    group_router_logits,
+    group_router_logits_weight_gradient,
+    router_logits,
+)
 from capratio.cost.op_formulas.routing import (
     leaf_index,
     leaf_index_operations,
@@ -38,6 +53,12 @@ from capratio.cost.op_formulas.routing import (
     touched_rows,
     tree_route,
 )
+from capratio.cost.op_formulas.row_lookup import (
+    row_lookup,
+    row_lookup_share_gradient,
+    row_lookup_table_gradient,
+    row_lookup_touched_gradient,
+)
 from capratio.cost.op_formulas.tree_descent import neuron_path, tree_descent
 from capratio.cost.op_formulas.unit_lookup import (
     unit_lookup,
@@ -47,6 +68,17 @@ from capratio.cost.op_formulas.unit_lookup import (
 )
 
 __all__ = [
+    "LiveBlocks",
+    "block_linear",
+    "block_linear_bias",
+    "block_linear_bias_gradient",
+    "block_linear_input_gradient",
+    "block_linear_touched",
+    "block_linear_weight_gradient",
+    "expert_feedforward",
+    "expert_feedforward_gradients",
+    "group_router_logits",
+    "group_router_logits_weight_gradient",
     "hyperplane_bits",
     "leaf_feedforward",
     "leaf_index",
@@ -65,6 +97,11 @@ __all__ = [
     "path_linear_input_gradient",
     "path_linear_touched_gradient",
     "path_linear_weight_gradient",
+    "row_lookup",
+    "row_lookup_share_gradient",
+    "row_lookup_table_gradient",
+    "row_lookup_touched_gradient",
+    "router_logits",
     "sign_leaf",
     "sort_operations",
     "sparse_table_operations",

@@ -1,0 +1,153 @@
+"""What a specification of a conditional layer answers: its sizes and options in, exact integers out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Self
+
+from capratio.cost.flop import Flop
+from capratio.cost.operation import OperationCost
+from capratio.errors import InputError
+from capratio.names import check_keys
+
+
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """What one batch reaches of a conditional layer.
+
+    tokens: N. counts: distinct or repeated parts that the batch computes with, by the names that the layer's
+    specification documents, such as ``experts`` and ``assignments``.
+    """
+
+    tokens: int
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> int:
+        return self.counts[name]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemSpec(ABC):
+    """The sizes and options of one conditional layer, from which its cost follows.
+
+    A subclass is a frozen dataclass: in_features p and out_features q, then its options (int, float, bool or str, each
+    with a default), checked in ``__post_init__``. ``layer`` is its id, ``counts`` names what its visits count.
+
+    Symbols of the docstrings: p in_features, q out_features, N tokens; FLOP = multiplies and adds.
+    """
+
+    layer: ClassVar[str]
+    counts: ClassVar[tuple[str, ...]]
+
+    in_features: int
+    out_features: int
+
+    @property
+    @abstractmethod
+    def weight_parameters(self) -> int:
+        """Elements of experts, tables and matrices, without biases and what only routes or gates."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> int:
+        """All learned elements."""
+
+    @abstractmethod
+    def touched_parameters(self, visits: Visits) -> int:
+        """Learned elements that a batch reads; 0 for no tokens."""
+
+    @abstractmethod
+    def one_token(self) -> Visits:
+        """What a single token visits, in the paper's accounting; where it varies, under the expected routing."""
+
+    @abstractmethod
+    def expected_counts(self, tokens: int) -> dict[str, float]:
+        """The expected counts of N tokens under uniform, independent routing, by the names of ``counts``."""
+
+    @abstractmethod
+    def expected_touched_parameters(self, tokens: int) -> float:
+        """The expected ``touched_parameters`` under uniform, independent routing."""
+
+    @abstractmethod
+    def executed(self, visits: Visits, pass_: str) -> OperationCost:
+        """FLOP by class and routing operations of one call; bytes are not meaningful here.
+
+        Args: pass_: one of ``capratio.cost.spec.PASSES``; ``train`` is forward in training mode and the gradients to
+        the input and to every parameter.
+        """
+
+    @abstractmethod
+    def compulsory_bytes(self, visits: Visits, pass_: str, itemsize: int) -> int:
+        """Bytes that must cross the memory interface once, however the layer is implemented.
+
+        All but train: (N p + touched parameters + N q) itemsize, and the side inputs. train: the same, the output's
+        gradient read, the input's gradient written, and the gradients of all parameters written.
+        """
+
+    @abstractmethod
+    def twin(self) -> Self:
+        """A small layer that runs the same code: at most some 16 features, and few of each part."""
+
+    def law(self) -> Flop:
+        """FLOP of one token's forward pass in the paper's accounting."""
+        return self.executed(self.one_token(), "forward").flop
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The options that are not at their defaults, as text."""
+        return {
+            name: option_text(getattr(self, name))
+            for name, default in defaults(type(self)).items()
+            if getattr(self, name) != default
+        }
+
+    @classmethod
+    def from_options(cls, in_features: int, out_features: int, options: Mapping[str, str]) -> Self:
+        """The specification of sizes and options that are written as text.
+
+        Raises InputError for an option that the layer does not have, or a value that it does not take.
+        """
+        known = defaults(cls)
+        check_keys(dict(options), tuple(known), f"the options of {cls.layer}")
+        values = {name: _parsed(cls.layer, name, text, known[name]) for name, text in options.items()}
+        return cls(in_features, out_features, **values)
+
+
+def defaults(spec: type[SystemSpec]) -> dict[str, Any]:
+    """The options of a layer with their defaults, sizes left out."""
+    return {f.name: f.default for f in fields(spec) if f.default is not MISSING}
+
+
+def option_text(value: object) -> str:
+    """A value as a case's id and a command line write it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def check_sizes(spec: SystemSpec, **sizes: int) -> None:
+    """Raise InputError where a size is no integer of Python's own, or under 1."""
+    for name, size in (("in_features", spec.in_features), ("out_features", spec.out_features), *sizes.items()):
+        if type(size) is not int:
+            raise InputError(f"{spec.layer} was given {name}={size!r}; it must be an integer of Python's own.")
+        if size < 1:
+            raise InputError(f"{spec.layer} was given {name}={size}; it must be at least 1.")
+
+
+def check_word(spec: SystemSpec, name: str, allowed: tuple[str, ...]) -> None:
+    """Raise InputError where the option ``name`` is none of the words that it takes."""
+    given = getattr(spec, name)
+    if given not in allowed:
+        raise InputError(f"{spec.layer} was given {name}={given!r}; it must be one of {', '.join(allowed)}.")
+
+
+def _parsed(layer: str, name: str, text: str, default: object) -> object:
+    if isinstance(default, bool):
+        if text in ("true", "false"):
+            return text == "true"
+        raise InputError(f"{layer} was given {name}={text!r}; give true or false.")
+    if isinstance(default, str):
+        return text
+    wanted, parse = ("an integer", int) if isinstance(default, int) else ("a number", float)
+    try:
+        return parse(text)
+    except ValueError:
+        raise InputError(f"{layer} was given {name}={text!r}; give {wanted}, such as {default}.") from None

@@ -1,0 +1,60 @@
+"""What a system's reference is: a loop over tokens in float64, and a check of what the layer decided."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import torch
+
+from capratio.cost.systems.contract import SystemSpec
+
+Decisions = Mapping[str, torch.Tensor]
+
+
+class Parameters:
+    """A layer's parameters in float64, row by row, so that a table of gigabytes is not converted.
+
+    What was read once is the same tensor when it is read again, and collects its gradient.
+    """
+
+    def __init__(self, state: Mapping[str, torch.Tensor]) -> None:
+        """state: the layer's ``state_dict()``."""
+        self._state = state
+        self.read: dict[tuple[str, tuple[int, ...]], torch.Tensor] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._state
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        """A whole parameter or buffer."""
+        return self.row(name)
+
+    def row(self, name: str, *place: int) -> torch.Tensor:
+        """The part of a parameter at an index of its first sizes."""
+        if (name, place) not in self.read:
+            value = self._state[name][place] if place else self._state[name]
+            exact = value.detach().double() if value.is_floating_point() else value
+            self.read[name, place] = exact.requires_grad_(exact.is_floating_point())
+        return self.read[name, place]
+
+
+class Reference(ABC):
+    """The definition of one system's layer, independent of the layer's code and of the kernels."""
+
+    @abstractmethod
+    def output(
+        self, spec: SystemSpec, parameters: Parameters, x: torch.Tensor, token: int, decisions: Decisions
+    ) -> torch.Tensor:
+        """One token's output under the layer's decisions: (q,), float64, differentiable in x and in what is read.
+
+        Args: x: (N, p), float64. decisions: of all N tokens.
+        """
+
+    @abstractmethod
+    def wrong_decision(
+        self, spec: SystemSpec, parameters: Parameters, x: torch.Tensor, decisions: Decisions, eps: float
+    ) -> str | None:
+        """What is wrong with the decisions, beyond rounding, in words such as "token 3 goes to expert 5, whose score is
+        not among the 2 highest"; None where all are right.
+
+        Args: eps: of the dtype in which scores were summed, by which near ties are told from wrong choices.
+        """

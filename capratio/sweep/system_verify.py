@@ -1,0 +1,127 @@
+"""A system's answers against float64: choices, outputs and gradients of some tokens, from the paper's formulas.
+
+Each row is compared by its Euclidean length, to which roundings add up at random and a wrong expert or row does not: of
+one element, the wrong row of a table that is added to a token may hide behind the rounding of the token in a half type.
+Gradients are verified on a call of the same sizes whose incoming gradient is zero but for the tokens that are compared;
+every later sample is held bit-equal to the call that is timed.
+"""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from capratio.layers.conditional_layer import ConditionalLayer, Outcome
+from capratio.sweep.references.contract import Parameters
+from capratio.sweep.references.table import REFERENCES
+from capratio.sweep.verify import WrongAnswerError, chosen_tokens
+
+if TYPE_CHECKING:
+    from capratio.sweep.system_trial import Batch, SystemCall
+
+# A sum of n terms is off by some sqrt(n) roundings, and a layer is three or four sums deep, or eight steps; a mistake is
+# off by a hundred times more.
+SAFETY = 64.0
+# Of half types, each of whose products is rounded before the next one: seen are 0.2 to 1.2.
+HALF_SAFETY = 3.0
+
+
+def verify_outcome(layer: ConditionalLayer, x: torch.Tensor, outcome: Outcome) -> None:
+    """Hold the layer's choices, and the outputs of some tokens, against the float64 reference.
+
+    Args: x: (N, p), what the layer was given.
+
+    Raises WrongAnswerError, which names the choice or the token.
+    """
+    reference, exact = REFERENCES[layer.spec.layer], x.detach().double()
+    parameters = Parameters(layer.state_dict())
+    with torch.no_grad():
+        wrong = reference.wrong_decision(layer.spec, parameters, exact, outcome.decisions, _summed_eps(x.dtype))
+        if wrong is not None:
+            raise WrongAnswerError(f"a choice differs from the float64 reference: {wrong}.")
+        tokens = chosen_tokens(len(x))
+        if not tokens:
+            return
+        expected = torch.stack(
+            [reference.output(layer.spec, parameters, exact, token, outcome.decisions) for token in tokens]
+        )
+    compare(outcome.out[tokens], expected, layer, "output")
+
+
+def verify_gradients(call: "SystemCall", batch: "Batch") -> None:
+    """Hold the gradients of the input and of every parameter that some tokens give against those of the reference.
+
+    Raises WrongAnswerError, which names the parameter.
+    """
+    layer, tokens = call.layer, chosen_tokens(len(batch.x))
+    assert call.incoming is not None
+    incoming = torch.zeros_like(call.incoming)
+    incoming[tokens] = call.incoming[tokens]
+    outcome = call.outcome(call.ready(batch))
+    torch.autograd.backward(outcome.out, incoming)
+    x = batch.x.detach().double().requires_grad_()
+    parameters = Parameters(layer.state_dict())
+    reference = REFERENCES[layer.spec.layer]
+    for token in tokens:
+        out = reference.output(layer.spec, parameters, x, token, outcome.decisions)
+        torch.autograd.backward(out, incoming[token].double())
+    compare(_gradient(batch.x), _gradient(x), layer, "gradient of the input")
+    for name, parameter in layer.named_parameters():
+        reached = 0
+        # What only decides is read too, and has no gradient.
+        for place, expected in parameters.gradients(name).items():
+            where = f" at {', '.join(map(str, place))}" if place else ""
+            own = _part(parameter, place)
+            compare(own, expected, layer, f"gradient of {name}{where}")
+            reached += int(own.count_nonzero())
+        _check_no_more(parameter, reached, name)
+
+
+def _gradient(tensor: torch.Tensor) -> torch.Tensor:
+    """Its gradient; zeros where nothing came back."""
+    return torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+
+
+def _part(parameter: torch.nn.Parameter, place: tuple[int, ...]) -> torch.Tensor:
+    """The gradient of a parameter at an index of its first sizes."""
+    if parameter.grad is None:
+        return torch.zeros_like(parameter[place])
+    gradient = parameter.grad
+    if not gradient.is_sparse:
+        return gradient[place] if place else gradient
+    if not place:
+        return gradient.to_dense()
+    row = torch.tensor(place, device=gradient.device).unsqueeze(1)
+    return gradient._values()[(gradient._indices() == row).all(0)].sum(0)
+
+
+def _check_no_more(parameter: torch.nn.Parameter, reached: int, name: str) -> None:
+    """Raise WrongAnswerError where more elements of a gradient than those that were compared are not zero."""
+    gradient = _gradient(parameter).detach()
+    found = int((gradient._values() if gradient.is_sparse else gradient).count_nonzero())
+    if found > reached:
+        raise WrongAnswerError(
+            f"the gradient of {name} is not zero at {found - reached} elements that no compared token reaches."
+        )
+
+
+def compare(got: torch.Tensor, expected: torch.Tensor, layer: ConditionalLayer, what: str) -> None:
+    """Raise WrongAnswerError where a row differs by more than rounding, relative to its length or the typical one."""
+    if expected.numel() == 0:
+        return
+    terms = max(layer.in_features, layer.out_features)
+    tolerance = SAFETY * terms**0.5 * _summed_eps(got.dtype)
+    if got.dtype in (torch.float16, torch.bfloat16):
+        tolerance += HALF_SAFETY * torch.finfo(got.dtype).eps
+    exact = expected.detach()
+    length = torch.linalg.vector_norm(exact, dim=-1)
+    # What cancels to nearly nothing is rounded like its terms.
+    allowed = tolerance * length.clamp_min(float(length.square().mean().sqrt()))
+    distance = torch.linalg.vector_norm(got.detach().double() - exact, dim=-1)
+    if not bool((distance <= allowed).all()):
+        worst = float((distance / allowed.clamp_min(torch.finfo(torch.float64).tiny)).max())
+        raise WrongAnswerError(f"the {what} is {worst:.3g} tolerances away from the float64 reference.")
+
+
+def _summed_eps(dtype: torch.dtype) -> float:
+    """Of the dtype in which products are summed: half types are summed in float32."""
+    return torch.finfo(torch.float64 if dtype == torch.float64 else torch.float32).eps
