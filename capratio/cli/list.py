@@ -29,6 +29,7 @@ def _layers() -> str:
     from capratio.cost.closed_forms.table import CLOSED_FORMS
     from capratio.cost.layer_names import LAYER_ALIASES
     from capratio.cost.spec import FORMS_OF, GATES_OF
+    from capratio.cost.systems.table import SYSTEMS
     from capratio.display import text_table
 
     also = {layer: alias for alias, layer in LAYER_ALIASES.items()}
@@ -38,6 +39,8 @@ def _layers() -> str:
         forms, gates = (None, None) if layer == "dense" else (", ".join(FORMS_OF[layer]), ", ".join(GATES_OF[layer]))
         # The file of a closed form says what the layer is, its class what the layer costs.
         rows.append((layer, also.get(layer), forms, gates, _first_sentence(getattr(getmodule(form), "__doc__", None))))
+    for layer, system in SYSTEMS.items():
+        rows.append((layer, None, None, None, _first_sentence(getattr(getmodule(system), "__doc__", None))))
     headers = ["layer", "also", "forms", "gates", "what it is"]
     return text_table(headers, rows, left=headers)
 
