@@ -11,7 +11,7 @@ MACHINE ?= $(shell uname -n)
 SOURCES := $(shell find capratio benchmarks/cases -name '*.py' -o -name '*.toml' -o -path 'capratio/report/templates/*' \
     -o -path 'capratio/gate/starter_files/*')
 
-.PHONY: help report test check published kernels asv gate benchmark clean
+.PHONY: help report test check published kernels systems asv gate benchmark clean
 
 help:  ## Say what the targets do
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -48,6 +48,11 @@ kernels: $(VENV)/installed-peers  ## Measure our kernels beside their peers (und
 	$(BIN)/capratio sweep $(KERNEL_CASES) --out runs/kernels
 	$(BIN)/capratio report runs/kernels --out reports/$(MACHINE)-kernels --made-by 'make kernels MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
 	$(BIN)/capratio verdict runs/kernels || [ $$? -eq 1 ]
+
+systems: $(VENV)/installed-peers  ## Measure every system at equal active FLOP, and experts beside their peers, and write reports/MACHINE-systems
+	$(BIN)/capratio sweep systems experts $(if $(DEVICE),--device $(DEVICE)) --out runs/systems
+	$(BIN)/capratio report runs/systems --out reports/$(MACHINE)-systems --made-by 'make systems MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
+	$(BIN)/capratio verdict runs/systems || [ $$? -eq 1 ]
 
 # Commits that asv measures, counted back from the one that is checked out.
 COMMITS ?= 5

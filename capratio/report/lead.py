@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 def headline_title(run: "Run") -> str:
     """The page's title: what, and on which machine."""
+    if any(record.point.layer not in LAYERS for record in run.records):
+        return f"What does a parameter cost on {machine_name(run)}?"
     return f"Do tree-gated weights cost what they promise on {machine_name(run)}?"
 
 
@@ -37,8 +39,9 @@ def lead_sentence(run: "Run", frame: "pd.DataFrame") -> str:
     processes = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     threads = _words(frame, "threads")
     forms = sorted(set(frame["form"]), key=lambda form: (FORMS.index(form) if form in FORMS else 9, form))
+    in_forms = "" if forms == ["path"] else f" in {_listed(forms)} form"
     return (
-        f"{len(frame)} cases of {_listed(layers)} in {_listed(forms)} form were measured on "
+        f"{len(frame)} cases of {_listed(layers)}{in_forms} were measured on "
         f"{machine_name(run)} with {_listed(threads)} thread{'' if threads == ['1'] else 's'} in "
         f"{_listed(_words(frame, 'dtype'))} on {_listed(_words(frame, 'input'))} input, {processes} processes a case, "
         f"on {when}."

@@ -8,6 +8,9 @@ from capratio.report.goal_table import HEADINGS as GOAL_HEADINGS
 from capratio.report.goal_table import WORDS as GOAL_WORDS
 from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.method import METHOD
+from capratio.report.parameter_cost import HEADINGS as COST_HEADINGS
+from capratio.report.parameter_cost import WORDS as COST_WORDS
+from capratio.report.parameter_cost import cost_lines, cost_rows
 from capratio.report.side_by_side_tables import (
     GRADIENT_HEADINGS,
     GRADIENT_WORDS,
@@ -57,6 +60,7 @@ def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFram
         ),
         *(["### The laws in full"] if verdicts else []),
         *(f"**{markdown_text(law.title)}.** {markdown_text(law.text)}" for law in law_table(verdicts)),
+        *_parameter_cost(run),
         *_side_by_side(run),
         "## Cases",
         markdown_table(tuple(column.heading for column in COLUMNS), (cells(row) for row in summary_rows(frame))),
@@ -73,6 +77,11 @@ def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFram
     ]
     parts += ["## Make it again", _code(command)]
     return "\n\n".join(parts) + "\n"
+
+
+def _parameter_cost(run: "Run") -> list[str]:
+    rows = cost_rows(cost_lines(run.records))
+    return ["## What a parameter costs", COST_WORDS, markdown_table(COST_HEADINGS, rows)] if rows else []
 
 
 def _side_by_side(run: "Run") -> list[str]:

@@ -13,6 +13,7 @@ from capratio.errors import InputError
 from capratio.records.publish import write_compact
 from capratio.records.store import read_run
 from capratio.records.summary import summarise
+from capratio.report.figures import parameter_cost as cost_figure
 from capratio.report.figures import side_by_side as beside_figure
 from capratio.report.figures.evidence import Evidence, FigurePlan
 from capratio.report.figures.table import FIGURES
@@ -23,6 +24,9 @@ from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.markdown import markdown_page
 from capratio.report.method import METHOD
 from capratio.report.page_assets import asset, environment, small_enough, style
+from capratio.report.parameter_cost import HEADINGS as COST_HEADINGS
+from capratio.report.parameter_cost import WORDS as COST_WORDS
+from capratio.report.parameter_cost import CostLine, cost_lines, cost_rows
 from capratio.report.side_by_side_summary import missing_peers
 from capratio.report.side_by_side_tables import (
     GRADIENT_HEADINGS,
@@ -101,6 +105,7 @@ def render_page(
     rows = summary_rows(evidence.frame)
     common = common_parts(rows)
     beside = side_by_side_section(run.records)
+    costs = cost_lines(run.records)
     template = environment().get_template("page.html.j2")
     return template.render(
         title=headline_title(run),
@@ -113,6 +118,10 @@ def render_page(
         laws=law_table(verdicts),
         suites=suite_table(run.machine),
         figures=figures,
+        costs=cost_rows(costs),
+        cost_words=COST_WORDS,
+        cost_headings=COST_HEADINGS,
+        cost_figure=_cost_figure(costs) if costs else None,
         beside=beside,
         goal_words=GOAL_WORDS,
         goal_headings=GOAL_HEADINGS,
@@ -158,9 +167,23 @@ def draw_figures(
 
 
 def _beside_figure(points: "Sequence[ComparedPoint]") -> DrawnFigure:
-    plan = FigurePlan(
-        "side-by-side-figure", beside_figure.TITLE, beside_figure.QUESTION, "", lambda _: beside_figure.draw(points)
+    return _section_figure(
+        FigurePlan(
+            "side-by-side-figure", beside_figure.TITLE, beside_figure.QUESTION, "", lambda _: beside_figure.draw(points)
+        )
     )
+
+
+def _cost_figure(lines: "Sequence[CostLine]") -> DrawnFigure:
+    return _section_figure(
+        FigurePlan(
+            "parameter-cost-figure", cost_figure.TITLE, cost_figure.QUESTION, "", lambda _: cost_figure.draw(lines)
+        )
+    )
+
+
+def _section_figure(plan: FigurePlan) -> DrawnFigure:
+    """A figure that a section draws from data of its own."""
     drawn, _ = draw_figures(Evidence(tidy([])), [plan])
     return drawn[0]
 

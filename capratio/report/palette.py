@@ -45,6 +45,17 @@ SHARED = Tone("shared", "#0d5aa7", "#6db3f2")
 UNIT = Tone("unit", "#dd7a22", "#f2a65e")
 BIAS = Tone("bias", "#14866d", "#52c9ab")
 FEEDFORWARD = Tone("feedforward", "#63351f", "#d6a07f")
+# The systems beside the trees are too many for lightness alone; each has a marker of its own.
+BLOCKS = Tone("blocks", "#0b6b70", "#5cc4c9")
+MOE_SPARSE = Tone("moe-sparse", "#a8123e", "#ff86a5")
+MOE_ST = Tone("moe-st", "#d4557f", "#f4a3bf")
+MEMORY = Tone("memory", "#5b3fa0", "#b39df0")
+KEYS = Tone("keys", "#8f79cf", "#cfc2f5")
+UPDATES = Tone("updates", "#5f6b12", "#c3cf6a")
+HALTING = Tone("halting", "#7d828a", "#b9bec6")
+HASHING = Tone("hashing", "#c4511d", "#f39a70")
+DYNAMIC = Tone("dynamic", "#3f7f2f", "#93cf82")
+SYSTEMS = (BLOCKS, MOE_SPARSE, MOE_ST, MEMORY, KEYS, UPDATES, HALTING, HASHING, DYNAMIC)
 # Layers that a user brings, in the order of their names.
 FOREIGN = (Tone("foreign-1", "#8b4a9c", "#d3a1de"), Tone("foreign-2", "#8a7a13", "#d8c75a"))
 
@@ -60,7 +71,7 @@ HOLDS = Tone("holds", "#1a7f4b", "#5fd39a")
 BROKEN = Tone("broken", "#b3261e", "#ff8a80")
 UNDECIDED = Tone("undecided", "#8a6100", "#e5b85c")
 
-LAYERS = (DENSE, SHARED, UNIT, BIAS, FEEDFORWARD, *FOREIGN)
+LAYERS = (DENSE, SHARED, UNIT, BIAS, FEEDFORWARD, *SYSTEMS, *FOREIGN)
 TONES = (PAGE, INK, MUTED, RULE, *LAYERS, OURS, *PEERS, HOLDS, BROKEN, UNDECIDED)
 
 _SOLID: Dashes = "solid"
@@ -77,6 +88,15 @@ LOOKS = {
     ("tree-bias", "collapsed"): Look(BIAS, "D", _DASHED, True),
     ("fast-feedforward", "path"): Look(FEEDFORWARD, "p", _SOLID, False),
     ("fast-feedforward", "leaf"): Look(FEEDFORWARD, "p", _DASHED, True),
+    ("block-policy", "path"): Look(BLOCKS, "d", _SOLID, False),
+    ("moe-sparse", "path"): Look(MOE_SPARSE, "h", _SOLID, False),
+    ("moe-st", "path"): Look(MOE_ST, "H", _SOLID, False),
+    ("memory-table", "path"): Look(MEMORY, "*", _SOLID, False, 1.3),
+    ("altup", "path"): Look(UPDATES, "8", _SOLID, False),
+    ("act", "path"): Look(HALTING, "<", _SOLID, False),
+    ("winner-take-all", "path"): Look(HASHING, "P", _SOLID, False),
+    ("dynamic-gate", "path"): Look(DYNAMIC, ">", _SOLID, False),
+    ("product-key", "path"): Look(KEYS, "X", _SOLID, False),
 }
 BACKEND_LOOKS = {
     "auto": Look(OURS, "o", _SOLID, False, 1.2),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # size.
 WIDTH_IN = 7.5
 _HANDLE_EM = 2.4
+# Names of a legend's row that fit the page's width.
+_MOST_COLUMNS = 4
 # Letters of a name in a legend of three columns; the tables say longer ones in full.
 _LONGEST_NAME = 30
 _RC: dict[Any, Any] = {
@@ -146,10 +148,12 @@ def legend(figure: Figure, looks: Mapping[str, Look], *, line: bool = True, extr
     )
 
 
-def row_legend(figure: Figure, looks: Mapping[str, Look]) -> None:
-    """One legend of marks in a row above all panels, for series that have no forms."""
-    handles = [_handle(name, looks, False) for name in looks]
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), handlelength=1.0, columnspacing=1.6)
+def row_legend(figure: Figure, looks: Mapping[str, Look], *, line: bool = False) -> None:
+    """One legend of marks (and lines) in rows above all panels, for series that have no forms."""
+    handles = [_handle(name, looks, line) for name in looks]
+    length = _HANDLE_EM if line else 1.0
+    columns = min(len(handles), _MOST_COLUMNS)
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, handlelength=length, columnspacing=1.6)
 
 
 def first_column(ax: "Axes") -> bool:

@@ -12,6 +12,7 @@ from capratio.scaling.claims.path_latency_over_depth import PathLatencyOverDepth
 from capratio.scaling.claims.path_latency_over_in_features import PathLatencyOverInFeatures
 from capratio.scaling.claims.path_latency_over_out_features import PathLatencyOverOutFeatures
 from capratio.scaling.claims.path_latency_over_overhead_flop import PathLatencyOverOverheadFlop
+from capratio.scaling.claims.system_counts import SystemCounts
 from capratio.scaling.claims.total_overhead_flop import TotalOverheadFlop
 from capratio.scaling.claims.touched_parameters import TouchedParameters
 from capratio.scaling.claims.tree_bias_overhead_flop import TreeBiasOverheadFlop
@@ -26,6 +27,7 @@ CLAIMS: dict[str, type[Claim]] = {
     "tree-bias-overhead-flop": TreeBiasOverheadFlop,
     "executed-flop": ExecutedFlop,
     "touched-parameters": TouchedParameters,
+    "system-counts": SystemCounts,
     "path-latency-over-depth": PathLatencyOverDepth,
     "path-latency-over-in-features": PathLatencyOverInFeatures,
     "path-latency-over-out-features": PathLatencyOverOutFeatures,

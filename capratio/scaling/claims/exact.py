@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
+from capratio.cost.layer_names import LAYER_IDS
 from capratio.cost.spec import LAYERS
 from capratio.records.record import Exact, Point, Record
 from capratio.scaling.claims.claim import Claim, Evidence
@@ -57,7 +58,7 @@ class ExactClaim(Claim):
         served = [
             record
             for record in self.claimed(evidence)
-            if record.point.layer in self.layers or record.point.layer not in LAYERS
+            if record.point.layer in self.layers or record.point.layer not in LAYER_IDS
         ]
         without = [name for name in Point.__dataclass_fields__ if name not in self.parted_by]
         groups = grouped(served, without)
@@ -66,7 +67,7 @@ class ExactClaim(Claim):
         ]
 
     def _verdict(self, group: str, records: Sequence[Record]) -> Verdict:
-        known = [record for record in records if record.point.layer in LAYERS and record.exact is not None]
+        known = [record for record in records if record.point.layer in self.layers and record.exact is not None]
         compared = [
             _Checked(record, check)
             for record in known
@@ -131,7 +132,7 @@ def _sizes(point: Point) -> str:
 
 
 def _missing(records: Sequence[Record]) -> str:
-    foreign = sorted({record.point.layer for record in records if record.point.layer not in LAYERS})
+    foreign = sorted({record.point.layer for record in records if record.point.layer not in LAYER_IDS})
     if foreign:
         return f"{foreign[0]} has no closed form here; only its measured quantities are reported."
     unknown = sorted({name for r in records if r.exact is not None for name in r.exact.unknown_operations})
