@@ -14,9 +14,9 @@ from capratio.measure.cuda_device import require_cuda
 from capratio.records.record import Exact
 from capratio.sweep.case import Case
 from capratio.sweep.measure_case import count_exactly, sample_policy
+from capratio.sweep.prepare import build_layer, prepare_trial
 from capratio.sweep.profile_case import layer_limit
 from capratio.sweep.timing import time_call
-from capratio.sweep.prepare import build_layer, prepare_trial
 from capratio.sweep.trial import Trial
 
 # As the first replicate of a sweep.

@@ -1,4 +1,4 @@
-"""What a closed form promises of one batch, exactly: of a tree by its visited nodes, of another system by its visits."""
+"""What a closed form promises of one batch, exactly: of a tree by its nodes, of another system by its visits."""
 
 from dataclasses import dataclass
 

@@ -1,5 +1,6 @@
 """Which class is which system's layer: the written table, and a builder from a specification."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 import torch
@@ -17,7 +18,7 @@ from capratio.layers.product_key import ProductKeyMemory
 from capratio.layers.sparsely_gated_mixture import SparselyGatedMixture
 from capratio.layers.winner_take_all import WinnerTakeAllMemory
 
-SYSTEM_CLASSES: dict[str, type[ConditionalLayer]] = {
+SYSTEM_CLASSES: dict[str, Callable[..., ConditionalLayer]] = {
     "act": AdaptiveComputationTime,
     "altup": AltUpFeedforward,
     "block-policy": BlockPolicyNetwork,
@@ -44,4 +45,4 @@ def build_spec(
     layer = SYSTEM_CLASSES[spec.layer]
     options = asdict(spec)
     sizes = options.pop("in_features"), options.pop("out_features")
-    return layer(*sizes, **options, backend=backend, device=device, dtype=dtype)  # type: ignore[arg-type]
+    return layer(*sizes, **options, backend=backend, device=device, dtype=dtype)

@@ -16,6 +16,8 @@ Sums = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 class ActReference(Reference):
     """y = V Σ_n π_n s_n + c over as many steps as the layer took."""
 
+    rounds_hidden = True
+
     def output(
         self, spec: SystemSpec, parameters: Parameters, x: torch.Tensor, token: int, decisions: Decisions
     ) -> torch.Tensor:

@@ -15,6 +15,8 @@ ERROR_UNITS = 4
 class BlockPolicyReference(Reference):
     """h_l = f(W_l h_{l−1} + b_l) ⊙ u_l and out = V h_L + c, of the blocks that live."""
 
+    rounds_hidden = True
+
     def output(
         self, spec: SystemSpec, parameters: Parameters, x: torch.Tensor, token: int, decisions: Decisions
     ) -> torch.Tensor:
@@ -23,7 +25,7 @@ class BlockPolicyReference(Reference):
         h, live = x[token], decisions["live"][token].tolist()
         for layer in range(spec.hidden_layers):
             h = _hidden(spec, parameters, h, layer, live[layer])
-        return parameters["biases." + str(spec.hidden_layers)] + parameters["weights." + str(spec.hidden_layers)] @ h
+        return parameters[f"biases.{spec.hidden_layers}"] + parameters[f"weights.{spec.hidden_layers}"] @ h
 
     def wrong_decision(
         self, spec: SystemSpec, parameters: Parameters, x: torch.Tensor, decisions: Decisions, eps: float
@@ -33,53 +35,72 @@ class BlockPolicyReference(Reference):
         eps is of the layer's dtype where it has more than one hidden layer, since a hidden value is rounded to that.
         """
         assert isinstance(spec, BlockPolicySpec)
-        for token in range(len(x)):
-            wrong = _wrong_coin(spec, parameters, x[token], decisions, token, eps)
-            if wrong:
-                return wrong
-        return None
+        with torch.no_grad():
+            found = (_wrong_coin(spec, parameters, x[token], decisions, token, eps) for token in range(len(x)))
+            return next((wrong for wrong in found if wrong), None)
 
 
 def _hidden(
     spec: BlockPolicySpec, parameters: Parameters, h: torch.Tensor, layer: int, live: list[bool]
 ) -> torch.Tensor:
     """A hidden layer's values, zero in dead blocks."""
-    weight, bias = parameters[f"weights.{layer}"], parameters[f"biases.{layer}"]
     values = []
     for block, alive in enumerate(live):
-        units = slice(block * spec.block_size, (block + 1) * spec.block_size)
-        total = weight[units] @ h + bias[units]
-        value = torch.tanh(total) if spec.activation == "tanh" else total * (total > 0)
-        values.append(value if alive else torch.zeros_like(value))
+        weight, bias = _of_block(spec, parameters, layer, block)
+        total = weight @ h + bias if alive else torch.zeros_like(bias)
+        values.append(torch.tanh(total) if spec.activation == "tanh" else total * (total > 0))
     return torch.cat(values)
+
+
+def _of_block(
+    spec: BlockPolicySpec, parameters: Parameters, layer: int, block: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The weights and biases of a block's units."""
+    units = slice(block * spec.block_size, (block + 1) * spec.block_size)
+    return parameters[f"weights.{layer}"][units], parameters[f"biases.{layer}"][units]
 
 
 def _wrong_coin(
     spec: BlockPolicySpec, parameters: Parameters, x: torch.Tensor, decisions: Decisions, token: int, eps: float
 ) -> str | None:
     """Of one token; errors are bounds on how far rounding moved a value, carried from layer to layer."""
-    h, error = x.detach(), torch.zeros_like(x)
-    live, uniform = decisions["live"][token].tolist(), decisions["uniform"][token].double()
+    h, error = x, torch.zeros_like(x)
+    live, draws = decisions["live"][token].tolist(), decisions["uniform"][token].tolist()
     for layer in range(spec.hidden_layers):
-        weight, bias = (parameters[f"policies.{layer}.{name}"].detach() for name in ("weight", "bias"))
-        probability = torch.sigmoid(weight @ h + bias + log(spec.rate / (1 - spec.rate)))
+        if layer > 0:
+            error = _hidden_error(spec, parameters, h, error, layer - 1, live[layer - 1], eps)
+            h = _hidden(spec, parameters, h, layer - 1, live[layer - 1])
+        weight, bias = parameters[f"policies.{layer}.weight"], parameters[f"policies.{layer}.bias"]
+        chances = torch.sigmoid(weight @ h + bias + log(spec.rate / (1 - spec.rate))).tolist()
         # A sigmoid is nowhere steeper than 1/4, and is itself rounded, as the draw is not.
-        slack = _error(weight, bias, h, error, eps) / 4 + eps
-        for block in range(spec.blocks):
-            draw, chance = float(uniform[layer, block]), float(probability[block])
-            if live[layer][block] != (draw < chance) and abs(draw - chance) > float(slack[block]):
+        slacks = (_error(weight, bias, h, error, eps) / 4 + eps).tolist()
+        for block, (draw, chance, slack) in enumerate(zip(draws[layer], chances, slacks, strict=True)):
+            if live[layer][block] != (draw < chance) and abs(draw - chance) > slack:
                 state = "lives" if live[layer][block] else "is dead"
                 return (
                     f"token {token}: block {block} of hidden layer {layer + 1} {state}, but its draw is {draw:.6f} and "
                     f"its probability {chance:.6f}"
                 )
-        of_layer = parameters[f"weights.{layer}"].detach(), parameters[f"biases.{layer}"].detach()
-        error = _error(*of_layer, h, error, eps)
-        h = _hidden(spec, parameters, h, layer, live[layer]).detach()
-        error = error * torch.tensor(live[layer]).repeat_interleave(spec.block_size)
     return None
 
 
+def _hidden_error(
+    spec: BlockPolicySpec,
+    parameters: Parameters,
+    h: torch.Tensor,
+    error: torch.Tensor,
+    layer: int,
+    live: list[bool],
+    eps: float,
+) -> torch.Tensor:
+    """How far a hidden layer's values may be off, from the layer before it; f widens nothing, and a dead block is 0."""
+    errors = []
+    for block, alive in enumerate(live):
+        weight, bias = _of_block(spec, parameters, layer, block)
+        errors.append(_error(weight, bias, h, error, eps) if alive else torch.zeros_like(bias))
+    return torch.cat(errors)
+
+
 def _error(weight: torch.Tensor, bias: torch.Tensor, h: torch.Tensor, error: torch.Tensor, eps: float) -> torch.Tensor:
-    """How far W h + b may be off: what h is off, and rounding by the sizes of the terms; f does not widen it."""
+    """How far W h + b may be off: by what h is off, and by rounding in proportion to the sizes of the terms."""
     return weight.abs() @ (error + ERROR_UNITS * eps * h.abs()) + ERROR_UNITS * eps * bias.abs()

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 
@@ -38,7 +39,12 @@ class Parameters:
 
 
 class Reference(ABC):
-    """The definition of one system's layer, independent of the layer's code and of the kernels."""
+    """The definition of one system's layer, independent of the layer's code and of the kernels.
+
+    rounds_hidden: whether the layer decides on values that it rounded to its dtype, and not on its input alone.
+    """
+
+    rounds_hidden: ClassVar[bool] = False
 
     @abstractmethod
     def output(
@@ -56,5 +62,6 @@ class Reference(ABC):
         """What is wrong with the decisions, beyond rounding, in words such as "token 3 goes to expert 5, whose score is
         not among the 2 highest"; None where all are right.
 
-        Args: eps: of the dtype in which scores were summed, by which near ties are told from wrong choices.
+        Args: eps: of the dtype in which scores were summed, by which near ties are told from wrong choices; of the
+        layer's dtype where it ``rounds_hidden``.
         """

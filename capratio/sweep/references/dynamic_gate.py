@@ -11,6 +11,8 @@ from capratio.sweep.references.rounding import linear_error, summed_eps
 class DynamicGateReference(Reference):
     """y = W_2 (h ⊙ (mask + π − π as a constant)) + b_2 with the layer's mask."""
 
+    rounds_hidden = True
+
     def output(
         self, spec: SystemSpec, parameters: Parameters, x: torch.Tensor, token: int, decisions: Decisions
     ) -> torch.Tensor:

@@ -1,0 +1,202 @@
+"""A system's answer is held against float64: a wrong row, choice or gradient is told, and rounding is not."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from capratio.layers.conditional_layer import Outcome
+from capratio.layers.memory_table import MemoryTable
+from capratio.sweep.system_trial import Batch, SystemCall
+from capratio.sweep.system_verify import verify_gradients, verify_outcome
+from capratio.sweep.verify import VERIFIED_TOKENS, WrongAnswerError
+
+P, ENTRIES = 256, 64
+DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+KINDS = [("ids", "add"), ("sign-lsh", "concat"), ("euclidean-lsh", "add"), ("softmax", "add"), ("softmax", "expert")]
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+every_kind = pytest.mark.parametrize(("lookup", "consumption"), KINDS)
+
+
+def built(
+    lookup: str, consumption: str, dtype: torch.dtype = torch.float32, weight_gradient: str = "dense"
+) -> MemoryTable:
+    torch.manual_seed(5)
+    q = P + 32 if consumption == "concat" else P
+    return MemoryTable(
+        P,
+        q,
+        lookup=lookup,
+        consumption=consumption,
+        entries=ENTRIES,
+        weight_gradient=weight_gradient,
+        backend="reference",
+        dtype=dtype,
+    )
+
+
+def batch_for(layer: MemoryTable, tokens: int = 20) -> Batch:
+    generator = torch.Generator().manual_seed(7)
+    x = torch.randn(tokens, P, generator=generator).to(layer.dtype)
+    return Batch(x, torch.randint(ENTRIES, (tokens,), generator=generator) if layer.takes_ids else None, 0)
+
+
+def answered(layer: MemoryTable, batch: Batch) -> Outcome:
+    return SystemCall(layer, "forward", None).outcome(batch)
+
+
+def one_row_on(layer: MemoryTable, batch: Batch) -> Outcome:
+    """The answer with the right choices, of a layer that reads the row after the one that it should."""
+    table = next(parameter for name, parameter in layer.named_parameters() if name.startswith("consumption."))
+    with torch.no_grad():
+        right = table.clone()
+        table.copy_(right.roll(1, 0))
+        wrong = answered(layer, batch)
+        table.copy_(right)
+    return wrong
+
+
+@every_dtype
+@every_kind
+@pytest.mark.parametrize("tokens", [0, 1, 20, VERIFIED_TOKENS + 6])
+def test_a_right_answer_passes(lookup: str, consumption: str, dtype: torch.dtype, tokens: int) -> None:
+    layer = built(lookup, consumption, dtype)
+    batch = batch_for(layer, tokens)
+
+    verify_outcome(layer, batch.x, answered(layer, batch))
+
+
+# A softmax's share of a row, or 32 features behind 256, are less than what bfloat16 rounds off the token.
+@pytest.mark.parametrize(
+    ("lookup", "consumption", "dtype"),
+    [(*kind, dtype) for kind in KINDS for dtype in DTYPES[:3]]
+    + [("ids", "add", torch.bfloat16), ("euclidean-lsh", "add", torch.bfloat16)],
+)
+def test_the_row_after_the_right_one_is_told(lookup: str, consumption: str, dtype: torch.dtype) -> None:
+    layer = built(lookup, consumption, dtype)
+    batch = batch_for(layer)
+
+    with pytest.raises(WrongAnswerError, match="the output is .* tolerances away from the float64 reference"):
+        verify_outcome(layer, batch.x, one_row_on(layer, batch))
+
+
+@every_dtype
+@pytest.mark.parametrize("token", [0, 19])
+def test_one_token_with_a_wrong_row_among_many_is_told(dtype: torch.dtype, token: int) -> None:
+    layer = built("sign-lsh", "add", dtype)
+    batch = batch_for(layer)
+    right, wrong = answered(layer, batch), one_row_on(layer, batch)
+    out = right.out.clone()
+    out[token] = wrong.out[token]
+
+    with pytest.raises(WrongAnswerError, match="the output"):
+        verify_outcome(layer, batch.x, replace(right, out=out))
+
+
+@every_dtype
+@every_kind
+def test_a_choice_of_the_next_entry_is_told_though_its_row_is_read(
+    lookup: str, consumption: str, dtype: torch.dtype
+) -> None:
+    layer = built(lookup, consumption, dtype)
+    batch = batch_for(layer)
+    wrong = one_row_on(layer, batch)
+    rows = (wrong.decisions["rows"] - 1) % ENTRIES
+
+    with pytest.raises(WrongAnswerError, match="a choice differs from the float64 reference: token 0 goes to entry"):
+        verify_outcome(layer, batch.x, replace(wrong, decisions=wrong.decisions | {"rows": rows}))
+
+
+def test_an_output_that_is_no_number_is_told() -> None:
+    layer = built("sign-lsh", "add")
+    batch = batch_for(layer)
+    right = answered(layer, batch)
+
+    with pytest.raises(WrongAnswerError, match="nan tolerances"):
+        verify_outcome(layer, batch.x, replace(right, out=right.out * torch.nan))
+
+
+def trained(layer: MemoryTable, tokens: int = 20) -> tuple[SystemCall, Batch]:
+    """A training call with a gradient for the output, and what it is given."""
+    incoming = torch.randn(tokens, layer.out_features, generator=torch.Generator().manual_seed(3)).to(layer.dtype)
+    return SystemCall(layer, "train", incoming), batch_for(layer, tokens)
+
+
+@every_dtype
+@every_kind
+@pytest.mark.parametrize("tokens", [0, 20, VERIFIED_TOKENS + 6])
+def test_right_gradients_pass(lookup: str, consumption: str, dtype: torch.dtype, tokens: int) -> None:
+    verify_gradients(*trained(built(lookup, consumption, dtype), tokens))
+
+
+@every_dtype
+def test_right_gradients_of_touched_rows_pass(dtype: torch.dtype) -> None:
+    verify_gradients(*trained(built("sign-lsh", "add", dtype, weight_gradient="touched")))
+
+
+Change = Callable[[torch.Tensor], torch.Tensor]
+
+
+def other_row(gradient: torch.Tensor) -> torch.Tensor:
+    """The gradient with each row's at the next one."""
+    if not gradient.is_sparse:
+        return gradient.roll(1, 0)
+    indices = (gradient._indices() + 1) % ENTRIES
+    return torch.sparse_coo_tensor(indices, gradient._values(), gradient.shape, check_invariants=False)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("change", [lambda g: g * 1.1, lambda g: g * 0.0, lambda g: -g, other_row])
+@pytest.mark.parametrize(
+    ("lookup", "consumption", "mode", "name"),
+    [
+        ("sign-lsh", "add", "dense", "consumption.table"),
+        ("sign-lsh", "add", "touched", "consumption.table"),
+        ("softmax", "add", "dense", "lookup.router"),
+        ("softmax", "expert", "dense", "consumption.weight_in"),
+        ("softmax", "expert", "dense", "consumption.weight_out"),
+    ],
+)
+def test_a_wrong_gradient_of_a_parameter_is_told_by_its_name(
+    lookup: str, consumption: str, mode: str, name: str, change: Change, dtype: torch.dtype
+) -> None:
+    layer = built(lookup, consumption, dtype, mode)
+    layer.get_parameter(name).register_hook(change)
+
+    with pytest.raises(WrongAnswerError, match=f"the gradient of {name}.* is .* tolerances away from the float64"):
+        verify_gradients(*trained(layer))
+
+
+def test_a_gradient_at_a_row_that_no_token_reads_is_told() -> None:
+    layer = built("sign-lsh", "add")
+    call, batch = trained(layer, 3)
+    unread = next(row for row in range(ENTRIES) if row not in answered(layer, batch).decisions["rows"])
+
+    def spoilt(gradient: torch.Tensor) -> torch.Tensor:
+        gradient = gradient.clone()
+        gradient[unread, 5] = 1e-30
+        return gradient
+
+    layer.get_parameter("consumption.table").register_hook(spoilt)
+
+    with pytest.raises(WrongAnswerError, match=r"consumption.table is not zero at 1 elements that no compared token"):
+        verify_gradients(call, batch)
+
+
+@pytest.mark.parametrize("change", [lambda g: g * 1.1, lambda g: g.roll(1, 0), lambda g: g * 0.0])
+def test_a_wrong_gradient_of_the_input_is_told(change: Change) -> None:
+    call, batch = trained(built("softmax", "expert"))
+    batch.x.requires_grad_().register_hook(change)
+
+    with pytest.raises(WrongAnswerError, match="the gradient of the input is .* tolerances away"):
+        verify_gradients(call, batch)
+
+
+def test_a_layer_that_gives_the_input_no_gradient_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = built("softmax", "expert")
+    right = layer._compute
+    monkeypatch.setattr(layer, "_compute", lambda x, generator, ids: right(x.detach(), generator, ids))
+
+    with pytest.raises(WrongAnswerError, match="the gradient of the input"):
+        verify_gradients(*trained(layer))
