@@ -20,12 +20,23 @@ from capratio.kernels.crossovers import AUTO_CHOICES
 
 AUTO, REFERENCE, CPU, CUDA = "auto", "reference", "cpu", "cuda"
 # Peers run on every device that torch has.
-PEERS = ("grouped-mm", "gather-bmm", "embedding-bag", "fastfeedforward", "ultrafastbert")
+PEERS = (
+    "grouped-mm",
+    "gather-bmm",
+    "embedding-bag",
+    "fastfeedforward",
+    "ultrafastbert",
+    "dense-masked",
+    "bsr",
+    "hf-eager",
+    "hf-batched-mm",
+    "hf-grouped-mm",
+)
 NAMES = (AUTO, REFERENCE, CPU, CUDA, *PEERS)
 # Of each operation's folder: its implementations. Every operation has a reference, which runs on any device.
 BACKENDS: dict[str, tuple[str, ...]] = {
-    "block_linear": (REFERENCE, CPU),
-    "expert_feedforward": (REFERENCE,),
+    "block_linear": (REFERENCE, CPU, CUDA, "dense-masked", "bsr"),
+    "expert_feedforward": (REFERENCE, CPU, CUDA, "grouped-mm", "hf-eager", "hf-batched-mm", "hf-grouped-mm"),
     "hyperplane_bits": (REFERENCE,),
     "leaf_feedforward": (REFERENCE, "fastfeedforward"),
     "leaf_index": (REFERENCE, CPU, CUDA),
@@ -50,6 +61,9 @@ _MENDS = {
     CPU: "they are kept in the folder NUMBA_CACHE_DIR, if that is set, else in the user's cache: make it writable",
     CUDA: "install triton, pip install 'capratio[cuda]'",
     "fastfeedforward": "install it, pip install 'capratio[peers]'",
+    "hf-eager": "install transformers, pip install 'capratio[peers]'",
+    "hf-batched-mm": "install transformers, pip install 'capratio[peers]'",
+    "hf-grouped-mm": "install transformers, pip install 'capratio[peers]'",
 }
 # What reading compiled kernels raises where the files that keep them are damaged.
 CACHE_ERRORS = (pickle.UnpicklingError, EOFError)

@@ -105,7 +105,7 @@ class ConditionalLayer(nn.Module, ABC):
     def outcome(
         self, x: torch.Tensor, *, generator: torch.Generator | None = None, ids: torch.Tensor | None = None
     ) -> Outcome:
-        """Outputs, decisions and what losses are made of, leading dimensions flattened to N. Args, raises: as forward."""
+        """Outputs, decisions and what losses are made of, leading dimensions flattened to N; as ``forward``."""
         check_input(x, self.in_features, self.dtype)
         rows = x if x.dim() == 2 else x.reshape(-1, self.in_features)
         own_ids = None if ids is None else ids.reshape(-1)
@@ -118,7 +118,7 @@ class ConditionalLayer(nn.Module, ABC):
         return replace(outcome, out=outcome.out.to(torch.get_autocast_dtype(device)))
 
     def losses(self, outcome: Outcome) -> dict[str, torch.Tensor]:
-        """What training adds to the loss, by name, scalars that carry gradients; a layer without such losses has none."""
+        """What training adds to the loss, by name: scalars that carry gradients; empty where there are none."""
         return {}
 
     @property

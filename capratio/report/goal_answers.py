@@ -28,7 +28,7 @@ class GoalAnswer:
     points: how many it covers; without_time: how many more had no time on one side. ratio, excess_s: what was seen,
     each where the goal bounds it: the mean over all points, or the worst point's. case: the worst point's, of a mean
     the one with the largest ratio. beyond: what was seen over its bound, minus 1, by the bound that is closer to being
-    kept; None without a point. missed_points: how many lie beyond the bounds themselves.
+    kept, or over 1 without one; None without a point. missed_points: how many lie beyond the bounds themselves.
     """
 
     goal: Goal
@@ -42,9 +42,11 @@ class GoalAnswer:
 
     @property
     def status(self) -> str:
-        """``met``, ``missed``, or ``absent`` where the run has no point."""
+        """``met``, ``missed``, ``told`` where the goal has no bound, or ``absent`` where the run has no point."""
         if self.beyond is None:
             return "absent"
+        if self.goal.told:
+            return "told"
         return "met" if self.beyond <= 0 else "missed"
 
 
@@ -92,7 +94,7 @@ def _answer(goal: Goal, run: RunCases) -> GoalAnswer:
     together = difference_over_processes if goal.against == "own-bytes" else ratio_over_processes
     return replace(
         answer,
-        ratio=None if goal.ratio_at_most is None else together(_ratios(worst), worst.case),
+        ratio=together(_ratios(worst), worst.case) if goal.ratio_at_most is not None or goal.told else None,
         excess_s=None if goal.excess_at_most_s is None else difference_over_processes(_excesses_s(worst), worst.case),
         beyond=_beyond(goal, worst),
         missed_points=sum(_beyond(goal, point) > 0 for point in points),
@@ -100,10 +102,10 @@ def _answer(goal: Goal, run: RunCases) -> GoalAnswer:
 
 
 def _beyond(goal: Goal, point: GoalPoint) -> float:
-    """How far a point lies beyond the bound that it comes closer to keeping, as a share of that bound."""
+    """How far a point lies beyond the bound that it comes closer to keeping, as a share of that bound, or beyond 1."""
     seen = []
-    if goal.ratio_at_most is not None:
-        seen.append(statistics.median(_ratios(point)) / goal.ratio_at_most)
+    if goal.ratio_at_most is not None or goal.told:
+        seen.append(statistics.median(_ratios(point)) / (goal.ratio_at_most or 1.0))
     if goal.excess_at_most_s is not None:
         seen.append(statistics.median(_excesses_s(point)) / goal.excess_at_most_s)
     return min(seen) - 1

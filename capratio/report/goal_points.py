@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from capratio.report.goals import RANGES, Goal
 from capratio.report.palette import series_name
 from capratio.report.side_by_side import asked_backend, tokens_a_leaf
-from capratio.report.side_by_side_layers import OURS, added_limit_s, bytes_ratio, layer_places, place_of
+from capratio.report.side_by_side_layers import OURS, USERS, added_limit_s, bytes_ratio, layer_places, place_of
 
 if TYPE_CHECKING:
-    from capratio.records.record import Record
+    from capratio.records.record import Point, Record
 
 # Ours and the other's seconds in one process.
 Times = tuple[float, float]
 # A layer's gradient of its weights is a mode that each side chooses for itself.
-_MODE = re.compile(r"weight_gradient=[^,\]]*,?")
+_MODE = re.compile(r"(?<!:)weight_gradient=[^,\]]*,?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,17 @@ class RunCases:
         }
         return min(times_s, key=lambda other: times_s[other], default=None)
 
+    def fastest_layer(self, case: str, layers: "Sequence[Mapping[str, object]]") -> "Mapping[int, Record]":
+        """The fastest of some layers at the sizes and the call of a case, by process; empty where there is none."""
+        point = self.cases[case][0].point
+        place = place_of(point, point.depth)
+        found = [
+            records
+            for (*_, where), records in self.layers.items()
+            if where == place and any(_is_layer(next(iter(records.values())).point, layer) for layer in layers)
+        ]
+        return min(found, key=lambda each: statistics.median(map(_latency_s, each.values())), default={})
+
     def times_s(self, case: str) -> dict[int, float]:
         """The latency of a case in each process that measured it."""
         return {record.replicate: _latency_s(record) for record in self.cases[case] if record.timing is not None}
@@ -67,7 +78,7 @@ def covered(goal: Goal, run: RunCases) -> Covered:
     """The points of ours that a goal covers, in the order of the run."""
     points, without_time = [], []
     for case, records in run.cases.items():
-        if asked_backend(case) != OURS or not _selected(goal, records):
+        if asked_backend(case) not in (OURS, USERS) or not _selected(goal, records):
             continue
         if goal.against == "peers" and run.fastest(case, [OURS]) not in (case, None):
             # Another mode of ours stands for this point.
@@ -84,7 +95,11 @@ def _selected(goal: Goal, records: "Sequence[Record]") -> bool:
     first = next((record for record in records if record.measured), records[0])
     limits_s = [record.limit.limit_s for record in records if record.limit]
     known = {"limit_s": statistics.median(limits_s) if limits_s else None, "tokens_a_leaf": tokens_a_leaf(first)}
+    if not _has_options(first.point, goal.where.get("options", {})):
+        return False
     for key, asked in goal.where.items():
+        if key == "options":
+            continue
         value = known[key] if key in known else getattr(first.point, "pass_" if key == "pass" else key)
         # What was never measured has no limit: it is told as a point without a time, not left out.
         if key in RANGES and value is not None and not asked[0] <= value <= asked[1]:  # type: ignore[index]
@@ -128,17 +143,32 @@ def _over_own_bytes(_: Goal, run: RunCases, case: str) -> dict[int, Times]:
     }
 
 
+def _over_layers(goal: Goal, run: RunCases, case: str) -> dict[int, Times]:
+    beside = run.fastest_layer(case, goal.beside)
+    return _both(run.times_s(case), {at: _latency_s(record) for at, record in beside.items()})
+
+
 _TIMES: Mapping[str, Callable[[Goal, RunCases, str], dict[int, Times]]] = {
     "limit": _over_limit,
     "peers": _over_peers,
     "dense": _over_dense,
     "collapsed": _over_collapsed,
     "own-bytes": _over_own_bytes,
+    "layers": _over_layers,
 }
 
 
 def _beside(run: RunCases, case: str, series: str, depth: int) -> "Mapping[int, Record]":
-    return run.layers.get((series, place_of(run.cases[case][0].point, depth)), {})
+    return run.layers.get((series, (), place_of(run.cases[case][0].point, depth)), {})
+
+
+def _is_layer(point: "Point", layer: Mapping[str, object]) -> bool:
+    return point.layer == layer["layer"] and _has_options(point, layer.get("options", {}))
+
+
+def _has_options(point: "Point", asked: object) -> bool:
+    known = point.options or {}
+    return isinstance(asked, Mapping) and all(known.get(name) == value for name, value in asked.items())
 
 
 def _both(ours_s: Mapping[int, float], others_s: Mapping[int, float]) -> dict[int, Times]:

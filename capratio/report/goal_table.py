@@ -14,12 +14,14 @@ WORDS = (
     "the point that lies farthest beyond its bound. A point that keeps one of two bounds is good."
 )
 # The class of a status, as of a verdict: never by colour alone.
-_TONES = {"met": "holds", "missed": "broken", "absent": "undecided"}
+_TONES = {"met": "holds", "missed": "broken", "absent": "undecided", "told": ""}
+
+_WORDS = {"met": "✓ met", "told": "told, without a goal"}
 
 
 @dataclass(frozen=True, slots=True)
 class GoalRow:
-    """One goal as words: ``cells`` under ``HEADINGS``. tone: as a verdict's. missed: why it is missed, or nothing."""
+    """One goal as words: ``cells`` under ``HEADINGS``. tone: as a verdict's, or nothing. missed: why, where it is."""
 
     cells: Sequence[str]
     tone: str
@@ -41,6 +43,8 @@ def _row(answer: GoalAnswer) -> GoalRow:
 
 
 def _bound(goal: Goal) -> str:
+    if goal.told:
+        return NOTHING
     bounds = [] if goal.ratio_at_most is None else [f"≤ {number(goal.ratio_at_most)}"]
     if goal.excess_at_most_s is not None:
         bounds.append(f"≤ {quantity(goal.excess_at_most_s, 's', 2)} more")
@@ -57,8 +61,8 @@ def _seen(answer: GoalAnswer) -> str:
 def _verdict(answer: GoalAnswer) -> str:
     if answer.beyond is None:
         return "not in this run"
-    if answer.status == "met":
-        return "✓ met"
+    if answer.status in _WORDS:
+        return _WORDS[answer.status]
     goal = answer.goal
     only_excess = goal.ratio_at_most is None and goal.excess_at_most_s is not None
     by = quantity(answer.beyond * (goal.excess_at_most_s or 0.0), "s") if only_excess else f"{answer.beyond:.0%}"

@@ -40,6 +40,7 @@ def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFram
             f"**{markdown_text(title)}.** {markdown_text(analysis)}".rstrip()
             for title, analysis in suite_table(run.machine)
         ),
+        *_parameter_cost(run),
         "## Verdicts",
         verdict_headline(verdicts),
         markdown_table(
@@ -60,7 +61,6 @@ def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFram
         ),
         *(["### The laws in full"] if verdicts else []),
         *(f"**{markdown_text(law.title)}.** {markdown_text(law.text)}" for law in law_table(verdicts)),
-        *_parameter_cost(run),
         *_side_by_side(run),
         "## Cases",
         markdown_table(tuple(column.heading for column in COLUMNS), (cells(row) for row in summary_rows(frame))),

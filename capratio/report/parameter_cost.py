@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from capratio.cost.spec import LAYERS
 from capratio.report.quantities import NOTHING, number, quantity
-from capratio.report.side_by_side import Estimate, difference_over_processes, ratio_over_processes
+from capratio.report.side_by_side import Estimate, comparing, difference_over_processes, ratio_over_processes
 
 if TYPE_CHECKING:
     from capratio.records.record import Exact, Point, Record
@@ -92,8 +92,13 @@ class CostLine:
 
 
 def cost_lines(records: "Iterable[Record]") -> list[CostLine]:
-    """The lines of a run that has a layer beside the trees and the dense one, calls together; none for other runs."""
-    measured = [record for record in records if record.measured and record.exact is not None]
+    """The lines of a run that has a layer beside the trees and the dense one, calls together; none for other runs.
+
+    Suites that hold layers against their peers have no part.
+    """
+    kept = list(records)
+    compared = {record.suite for record in comparing(kept)}
+    measured = [one for one in kept if one.measured and one.exact is not None and one.suite not in compared]
     if all(record.point.layer in LAYERS for record in measured):
         return []
     calls_of_dense: dict[str, set[str]] = {}
@@ -118,7 +123,7 @@ def cost_lines(records: "Iterable[Record]") -> list[CostLine]:
         for (call, group, layer), cases in grouped.items()
     ]
     calls = list(dict.fromkeys(line.call for line in lines))
-    return sorted(lines, key=lambda line: (calls.index(line.call), line.layer != DENSE))
+    return sorted(lines, key=lambda line: (calls.index(line.call), line.layer != DENSE, line.name))
 
 
 def call_of(point: "Point") -> str:

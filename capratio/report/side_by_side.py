@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from capratio.cost.spec import LAYERS
 from capratio.records.summary import bootstrap_interval_of_differences, bootstrap_interval_s
 from capratio.report.palette import series_name
 
@@ -38,9 +39,10 @@ class Estimate:
 class ComparedPoint:
     """One point and all backends that have a time there.
 
-    series: the layer in its form. call: pass, cache, and what else is not usual. latency_s, times_limit: by the backend
-    that was asked for, ours under ``ours``; medians over processes. tokens_a_leaf: tokens over the leaves that they
-    visit. over_limit: our latency over the limit. over_fastest: ours over the fastest peer, whose name is ``fastest``.
+    series: the layer in its form, with the options by which others of the run differ from it. call: pass, cache, and
+    what else is not usual. latency_s, times_limit: by the backend that was asked for, ours under ``ours``; medians over
+    processes. tokens_a_leaf: tokens over the leaves that they visit. over_limit: our latency over the limit.
+    over_fastest: ours over the fastest peer, whose name is ``fastest``.
     """
 
     series: str
@@ -106,26 +108,49 @@ def compare(records: "Iterable[Record]") -> list[ComparedPoint]:
     """Every point that was asked of several backends, without those where ours has no time.
 
     Those with a limit of ``SMALL_LIMIT_S`` or more come first, the largest ratio to it first, then the others, the
-    largest excess first. A point of depth 0 is held against the dense layer of its sizes too.
+    largest excess first. A tree of depth 0 is held against the dense layer of its sizes too.
     """
-    places = asked_places(records)
+    kept = list(records)
+    places, names = asked_places(kept), SeriesNames(kept)
     found = []
     for key, backends in places.items():
         point = next(iter(backends.values()))[0].point
         if point.layer == "dense":
             continue
-        if point.depth == 0:
+        if point.depth == 0 and point.layer in LAYERS:
             dense = places.get(("dense" if point.bias else "dense[nobias]", *key[1:]), {})
             backends = backends | ({LINEAR: dense["auto"]} if "auto" in dense else {})
         ours = next((name for name in OUR_BACKENDS if any(record.measured for record in backends.get(name, ()))), None)
         if len(backends) > 1 and ours is not None:
-            found.append(_compared(ours, backends))
+            found.append(_compared(names.of(point), ours, backends))
     return sorted(found, key=_badness, reverse=True)
 
 
-def is_side_by_side(records: "Iterable[Record]") -> bool:
-    """Whether a run asks several backends for one point."""
-    return any(len(backends) > 1 for backends in asked_places(records).values())
+def comparing(records: "Iterable[Record]") -> "list[Record]":
+    """The records of the suites that ask several backends for a point; other suites show what one layer costs."""
+    kept = list(records)
+    places = asked_places(kept).values()
+    suites = {each[0].suite for backends in places if len(backends) > 1 for each in backends.values()}
+    return [record for record in kept if record.suite in suites]
+
+
+class SeriesNames:
+    """The names of the layers of a run: of one that has several sets of options, with those that differ."""
+
+    def __init__(self, records: "Iterable[Record]") -> None:
+        found: dict[str, list[set[tuple[str, str]]]] = {}
+        for record in records:
+            options = set((record.point.options or {}).items())
+            known = found.setdefault(series_name(record.point.layer, record.point.form), [])
+            if options not in known:
+                known.append(options)
+        self._common = {series: set.intersection(*known) for series, known in found.items()}
+
+    def of(self, point: "Point") -> str:
+        """The name of a point's layer: ``memory-table``, or ``memory-table[lookup=ids]``."""
+        series = series_name(point.layer, point.form)
+        words = sorted(set((point.options or {}).items()) - self._common[series])
+        return f"{series}[{','.join(f'{name}={value}' for name, value in words)}]" if words else series
 
 
 def asked_places(records: "Iterable[Record]") -> "dict[tuple[str, ...], dict[str, list[Record]]]":
@@ -137,7 +162,7 @@ def asked_places(records: "Iterable[Record]") -> "dict[tuple[str, ...], dict[str
     return places
 
 
-def _compared(ours: str, backends: "Mapping[str, Sequence[Record]]") -> ComparedPoint:
+def _compared(series: str, ours: str, backends: "Mapping[str, Sequence[Record]]") -> ComparedPoint:
     times = {name: found for name, records in backends.items() if (found := _times(records))}
     latency_s = {name: statistics.median(found.values()) for name, found in times.items()}
     shares = {name: share for name, records in backends.items() if (share := _over_limit(records))}
@@ -146,7 +171,7 @@ def _compared(ours: str, backends: "Mapping[str, Sequence[Record]]") -> Compared
     limits_s = [record.limit.limit_s for record in backends[ours] if record.measured and record.limit]
     paired = [] if fastest is None else [times[ours][at] / t for at, t in times[fastest].items() if at in times[ours]]
     return ComparedPoint(
-        series=series_name(first.point.layer, first.point.form),
+        series=series,
         call=_call(first.point),
         in_features=first.point.in_features,
         out_features=first.point.out_features,

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from capratio.report.palette import series_name
-from capratio.report.side_by_side import Estimate, asked_backend, difference_over_processes
+from capratio.report.side_by_side import Estimate, SeriesNames, asked_backend, difference_over_processes
 
 if TYPE_CHECKING:
     from capratio.records.record import Record
@@ -36,10 +35,12 @@ def gradient_overheads(records: "Iterable[Record]") -> list[GradientOverhead]:
     """One row a layer and backend, in the order of the run; none where no point was called both ways."""
     times_s: dict[str, dict[int, float]] = {}
     names: dict[str, tuple[str, str]] = {}
-    for record in records:
+    kept = list(records)
+    series = SeriesNames(kept)
+    for record in kept:
         if record.timing is not None and record.point.pass_ in ("forward", "forward-grad"):
             times_s.setdefault(record.case, {})[record.replicate] = record.timing.latency_s
-            names[record.case] = series_name(record.point.layer, record.point.form), asked_backend(record.case)
+            names[record.case] = series.of(record.point), asked_backend(record.case)
     rows: dict[tuple[str, str], dict[str, dict[int, tuple[float, float]]]] = {}
     for case, recorded_s in times_s.items():
         inferred_s = times_s.get(case.replace(RECORDED, INFERRED), {}) if RECORDED in case else {}

@@ -16,7 +16,10 @@ from capratio.report.side_by_side import Estimate, asked_backend, ratio_over_pro
 if TYPE_CHECKING:
     from capratio.records.record import Exact, Point, Record
 
-OURS = "auto"
+# The backends of our layers, and of a user's.
+OURS, USERS = "auto", "module"
+# A layer's series, its options and ``place_of``.
+Place = tuple[str, tuple[tuple[str, str], ...], tuple[object, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +53,23 @@ def layer_pairs(records: "Iterable[Record]") -> list[LayerPair]:
     """
     cases = layer_places(records)
     pairs = []
-    for (series, _), own in cases.items():
+    for (series, *_), own in cases.items():
         point = next(iter(own.values())).point
         other = _simpler(point)
-        beside = None if other is None else cases.get((other[0], place_of(point, other[1])))
+        beside = None if other is None else cases.get((other[0], (), place_of(point, other[1])))
         if other is not None and beside is not None and own.keys() & beside.keys():
             pairs.append(_pair(f"{series} / {other[0]}", own, beside))
     return sorted(pairs, key=lambda pair: pair.over_bytes or 0.0, reverse=True)
 
 
-def layer_places(records: "Iterable[Record]") -> "dict[tuple[str, tuple[object, ...]], dict[int, Record]]":
-    """Our measured layers by their series and ``place_of``: replicate → record."""
-    places: dict[tuple[str, tuple[object, ...]], dict[int, Record]] = {}
+def layer_places(records: "Iterable[Record]") -> "dict[Place, dict[int, Record]]":
+    """Our measured layers and users' by their series, their options and ``place_of``: replicate → record."""
+    places: dict[Place, dict[int, Record]] = {}
     for record in records:
-        if record.measured and record.exact is not None and asked_backend(record.case) == OURS:
-            where = series_name(record.point.layer, record.point.form), place_of(record.point, record.point.depth)
+        if record.measured and record.exact is not None and asked_backend(record.case) in (OURS, USERS):
+            point = record.point
+            options = tuple(sorted((point.options or {}).items()))
+            where = series_name(point.layer, point.form), options, place_of(point, point.depth)
             places.setdefault(where, {})[record.replicate] = record
     return places
 

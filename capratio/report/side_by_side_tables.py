@@ -16,7 +16,7 @@ from capratio.report.side_by_side import (
     ComparedPoint,
     Estimate,
     compare,
-    is_side_by_side,
+    comparing,
 )
 from capratio.report.side_by_side_gradients import GradientOverhead, gradient_overheads
 from capratio.report.side_by_side_layers import LayerPair, layer_pairs
@@ -94,9 +94,9 @@ class SideBySide:
 
 
 def side_by_side_section(records: "Iterable[Record]") -> SideBySide | None:
-    """The section of a run, or None where no point is asked of several backends."""
-    kept = list(records)
-    if not is_side_by_side(kept):
+    """The section of a run's suites that ask several backends for a point, or None where there is none."""
+    kept = comparing(records)
+    if not kept:
         return None
     points = compare(kept)
     backends = list(backend_looks(list({name for point in points for name in point.latency_s} - {"auto"})))

@@ -40,8 +40,8 @@ def test_one_token_of_the_noisy_gate_by_hand() -> None:
     assert visits(1, 2, 2, 2, 0) == token
     # 4 logits of 3 features; a softmax over 2, 4 · 2 − 1; two outputs of 2 scaled and added.
     assert Flop(product=100, gating=24, overhead=7 + 8) == NOISY.law()
-    # Sort 4 logits in 2 rounds, 1 compare of the softmax, sort 2 slots, 2 · 5 rectifiers.
-    assert 8 + 1 + 2 + 10 == NOISY.executed(token, "decode").routing_operations
+    # The largest of 4 logits twice, 1 compare of the softmax, sort 2 slots, 2 · 5 rectifiers.
+    assert 6 + 1 + 2 + 10 == NOISY.executed(token, "decode").routing_operations
     # Two experts and W_g.
     assert 50 + 12 == NOISY.touched_parameters(token)
 
@@ -54,8 +54,8 @@ def test_training_on_two_tokens_of_the_noisy_gate_by_hand() -> None:
     # more each; softmaxes 14 and 4 places; noise 3 · 8; two adds to the gradient of x, 2 · 2 · 3.
     forward, backward = 14 + 40 + 16, 14 + 4 + 24 + 12 + 4 * EXPERT_GRADIENT
     assert Flop(product=3 * 200, gating=6 * 48, overhead=forward + backward) == cost.flop
-    # Sort 2 rows of 4, 2 compares; sort 4 slots twice; rectifiers 20 and twice more in their gradients.
-    assert 16 + 2 + 2 * 8 + 3 * 20 == cost.routing_operations
+    # The largest of 4 twice for 2 rows, 2 compares; sort 4 slots twice; rectifiers 20 and twice more in gradients.
+    assert 12 + 2 + 2 * 8 + 3 * 20 == cost.routing_operations
 
 
 def test_one_token_of_the_hierarchical_gate_by_hand() -> None:
@@ -64,8 +64,8 @@ def test_one_token_of_the_hierarchical_gate_by_hand() -> None:
     assert visits(1, 1, 1, 1, 1) == token
     # 2 groups, then 2 members: 2 · 3 · 2 each. Two softmaxes over 1 entry, 3 each; a product of shares; 2 outputs.
     assert Flop(product=50, gating=24, overhead=3 + 3 + 1 + 4) == GROUPS.law()
-    # Sort 2 groups and 2 members; from group and place to the expert 2; 5 rectifiers.
-    assert 2 + 2 + 2 + 5 == GROUPS.executed(token, "decode").routing_operations
+    # The larger of 2 groups and of 2 members; from group and place to the expert 2; 5 rectifiers.
+    assert 1 + 1 + 2 + 5 == GROUPS.executed(token, "decode").routing_operations
     # An expert, the first W_g, one group's W_g.
     assert 25 + 6 + 6 == GROUPS.touched_parameters(token)
 
@@ -83,8 +83,8 @@ def test_training_on_two_tokens_of_the_hierarchical_gate_by_hand() -> None:
     # gate 2 · 6; both matrices to 4 rows 12; 4 rows to 2 tokens 6; to the rest 6.
     backward = 14 + 28 + 4 + 8 + 12 + 24 + 16 + 4 + 12 + 12 + 6 + 6 + 8 * EXPERT_GRADIENT
     assert (3 * 400, forward + backward) == (cost.flop.product, cost.flop.overhead)
-    # Sort 2 rows and 4 rows of 2; their softmaxes 2 and 4; 4 rows by group 6 times (4 · 2 each); experts 4 + 8. Sort 8
-    # slots twice, rectifiers thrice.
+    # The larger of 2 twice for 2 rows and for 4; their softmaxes 2 and 4; 4 rows by group 6 times (4 · 2 each); experts
+    # 4 + 8. Sort 8 slots twice, rectifiers thrice.
     assert 4 + 8 + 2 + 4 + 6 * 8 + 12 + 2 * 24 + 3 * 40 == cost.routing_operations
 
 

@@ -62,7 +62,18 @@ def calls(folder: str, tokens: int, dtype: torch.dtype) -> list[tuple[str, tuple
     tree = torch.zeros(NODES, OUT, IN, dtype=dtype)
     leaf, bits = torch.zeros(tokens, dtype=torch.int64), torch.ones(tokens, DEPTH, dtype=torch.bool)
     table, unit_node = tree[:, :, 0].contiguous(), torch.zeros(tokens, 16, DEPTH, dtype=torch.int64)
+    choice = torch.zeros(tokens, 2, dtype=torch.int64)
+    live = torch.ones(tokens, 4, dtype=torch.bool)
     found: dict[str, list[tuple[str, tuple[Any, ...]]]] = {
+        "block_linear": [
+            ("block_linear", (x, tree[0], table[0], live, live)),
+            ("block_linear_input_gradient", (grad, tree[0], live, live)),
+            ("block_linear_weight_gradient", (grad, x, live, live)),
+        ],
+        "expert_feedforward": [
+            ("expert_feedforward", (x, tree, tree, choice, x[:, :2], "gelu", True)),
+            ("expert_feedforward_gradients", (x, grad.repeat(2, 1), x, tree, tree, choice, x[:, :2], "gelu")),
+        ],
         "leaf_index": [("leaf_index", (bits,))],
         "leaf_linear": [
             ("leaf_linear", (x, tree, leaf)),
@@ -98,6 +109,10 @@ def calls(folder: str, tokens: int, dtype: torch.dtype) -> list[tuple[str, tuple
 @pytest.mark.parametrize(
     "folder, tokens, dtype",
     [
+        ("block_linear", 40, torch.float32),
+        ("block_linear", 40, torch.bfloat16),
+        ("expert_feedforward", 2, torch.float32),
+        ("expert_feedforward", 1000, torch.bfloat16),
         ("leaf_index", 40, torch.bfloat16),
         ("leaf_linear", 1, torch.bfloat16),
         ("leaf_linear", 200, torch.float32),

@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent
-TESTS = [str(FOLDER / name) for name in ("test_cuda_kernels.py", "test_cuda_tiles.py", "test_row_lookup_cuda.py")]
+NAMES = (
+    "test_block_linear_cuda.py",
+    "test_cuda_kernels.py",
+    "test_cuda_tiles.py",
+    "test_expert_feedforward_cuda.py",
+    "test_row_lookup_cuda.py",
+)
+TESTS = [str(FOLDER / name) for name in NAMES]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")

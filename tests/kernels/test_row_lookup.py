@@ -16,6 +16,7 @@ from capratio.kernels.row_lookup import (
     row_lookup_table_gradient,
     row_lookup_touched_gradient,
 )
+from capratio.kernels.touched_rows import touched_rows
 
 ROWS = 11
 BACKENDS = ("reference", "cpu", "embedding-bag")
@@ -75,6 +76,17 @@ def test_two_bags_by_hand(backend: str) -> None:
 
     assert [[201.0], [21.0]] == row_lookup(table, row, backend=backend).tolist()
     assert [[402.0], [96.0]] == row_lookup(table, row, share, backend).tolist()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("features", [1, 128, 150])
+@pytest.mark.parametrize("shared", [False, True])
+def test_bags_of_no_rows_are_zero(shared: bool, features: int, backend: str) -> None:
+    grad, table, row, share = bag(3, 0, features, shared)
+
+    assert torch.equal(torch.zeros(3, features, dtype=torch.float64), row_lookup(table, row, share, backend))
+    assert not row_lookup_table_gradient(grad, row, share, ROWS, backend).any()
+    assert (3, 0) == tuple(row_lookup_share_gradient(grad, table, row, backend).shape)
 
 
 @shapes
@@ -240,3 +252,18 @@ def test_bags_in_chunks_equal_bags_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(reference, "GATHERED_BYTES_CAP", 2 * 3 * 2 * 8)
 
     assert all(torch.equal(one, call()) for one, call in zip(at_once, calls, strict=True))
+
+
+def test_a_gradient_at_the_place_of_another_row_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    grad, _, row, share = bag(6, 3, 5, True)
+    dense = row_lookup_table_gradient(grad, row, share, ROWS, "reference")
+
+    def flipped(index: torch.Tensor, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+        indices, place = touched_rows(index, rows)
+        return indices, (place + 1) % len(indices)
+
+    monkeypatch.setattr(reference, "touched_rows", flipped)
+    indices, values = row_lookup_touched_gradient(grad, row, share, ROWS, "reference")
+
+    visited = indices < ROWS
+    assert not close(dense[indices[visited]], values[visited])

@@ -100,8 +100,10 @@ def test_the_counter_of_torch_reads_the_formulas() -> None:
 
 @pytest.mark.parametrize("index", [-1, ROWS])
 @pytest.mark.parametrize("backend", ["reference", "cpu"])
-def test_a_row_outside_of_the_table_is_refused(backend: str, index: int) -> None:
-    grad, table, row, share = bag(2, 3, 5, True)
+@pytest.mark.parametrize("features", [5, 130])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_row_outside_of_the_table_is_refused(dtype: torch.dtype, features: int, backend: str, index: int) -> None:
+    grad, table, row, share = bag(2, 3, features, True, dtype)
     row[1, 2] = index
     sentence = f"the index {index} was given into a table of 11 rows; give indices from 0 to 10"
 

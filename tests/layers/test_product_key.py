@@ -181,7 +181,7 @@ def test_the_next_value_is_found_in_the_answer_and_in_the_decisions() -> None:
     wrong = {"rows": (outcome.decisions["rows"] + 1) % 25}
     assert wrong_decision(layer, REFERENCE, x, outcome.decisions) is None
 
-    assert "is not among the 3 highest" in str(wrong_decision(layer, REFERENCE, x, wrong))
+    assert "is not among its 3 highest" in str(wrong_decision(layer, REFERENCE, x, wrong))
     outcome.decisions.update(wrong)
     with pytest.raises(AssertionError):
         assert_close(expected_output(layer, REFERENCE, x, outcome), outcome.out)

@@ -14,7 +14,7 @@ from capratio.report.side_by_side import (
     Estimate,
     asked_backend,
     compare,
-    is_side_by_side,
+    comparing,
 )
 from capratio.report.side_by_side_summary import missing_peers, summarise_calls
 from capratio.report.side_by_side_tables import MOST_ROWS, side_by_side_section
@@ -100,7 +100,7 @@ def test_depth_zero_is_held_against_the_dense_layer_of_its_sizes(make: Make) -> 
     assert LINEAR == point.fastest
     assert point.over_fastest is not None
     assert 1.05 == pytest.approx(point.over_fastest.value)
-    assert not is_side_by_side(records)
+    assert [] == comparing(records)
 
 
 def test_a_point_of_one_backend_is_not_compared(make: Make) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from capratio.cost.layer_names import LAYER_IDS
 from capratio.sweep import expected
 from capratio.sweep.case import Sampling
 from capratio.sweep.case_file import FILE_KEYS, read_case_files, read_claims
@@ -47,3 +48,7 @@ def test_it_names_all_that_an_answer_selects_by_and_holds() -> None:
     said = PAGE.rpartition("`[[cases.expected]]`")[2]
 
     assert [] == [key for key in (*expected.SELECTORS, *expected.QUANTITIES) if f"`{key}`" not in said]
+
+
+def test_it_names_every_layer() -> None:
+    assert [] == [layer for layer in LAYER_IDS if f"`{layer}`" not in row("layer")]

@@ -1,11 +1,11 @@
-"""The cost of block_linear: a product of which every token computes the pairs of its live input and output blocks alone.
+"""The cost of block_linear: every token computes the pairs of its live input and output blocks alone.
 
 Symbols: N tokens, p in_features in B_in blocks of p / B_in, q out_features in B_out blocks of q / B_out. A pair is one
 token's live input block with one of its live output blocks; it is a product of 2 (p / B_in) (q / B_out) FLOP, the adds
 between input blocks included. Dead blocks are neither multiplied nor added: a mask chooses, which is no FLOP.
 
-Routing, by convention: every bit of a mask is looked at once, N (B_in + B_out), and every pair is put once into the list
-of its weight block.
+Routing, by convention: every bit of a mask is looked at once, N (B_in + B_out), and every pair is put once into the
+list of its weight block.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from capratio.cost.operation import OperationCost
 class LiveBlocks:
     """What the masks of a batch leave alive; all are counts.
 
-    pairs: the sum over tokens of live input blocks times live output blocks. visited_pairs: weight blocks that any token
-    has in a pair, at most B_in B_out.
+    pairs: the sum over tokens of live input blocks times live output blocks. visited_pairs: weight blocks that any
+    token has in a pair, at most B_in B_out.
     """
 
     tokens: int
@@ -113,7 +113,7 @@ def block_linear_touched(live: LiveBlocks, in_features: int, out_features: int, 
 def block_linear_bias_gradient(
     tokens: int, out_features: int, out_blocks: int, *, live: int, visited: int, itemsize: int
 ) -> OperationCost:
-    """The cost of db = the sum over tokens of dy M_out: (n - 1) q / B_out bias FLOP for a block that n tokens have live.
+    """The cost of db = the sum over tokens of dy M_out: (n - 1) q / B_out bias FLOP for a block that n > 0 have live.
 
     Args: as block_linear_bias; visited: output blocks that any token has live. Every bit of M_out is looked at once.
     """

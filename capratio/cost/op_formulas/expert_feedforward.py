@@ -42,7 +42,7 @@ def expert_feedforward(
 ) -> OperationCost:
     """The cost of y_n = sum over j of share[n, j] W_out[e] act(W_in[e] x_n) with e = expert[n, j].
 
-    2A (m p + h q) product FLOP. Overhead: of the activation 0, 5A h, 6A h and 3A h for relu, gelu, geglu and swiglu, and
+    2A (m p + h q) product FLOP. Overhead: of the activation 0, 5A h, 6A h and 3A h for relu, gelu, geglu and swiglu;
     2A q for the sum, which begins at zero. Routing: S ceil(log2 S) to sort all slots, and A h compares of relu. Whether
     the first products are kept for gradients makes no difference: they are written once.
 
@@ -94,7 +94,7 @@ def expert_feedforward_gradients(
     a and dz together 0, 16A h, 19A h and 11A h for relu, gelu, geglu and swiglu (where z = (gate, value), the activated
     gate serves both). Routing: S ceil(log2 S) to sort all slots, and 2A h compares of relu.
 
-    Args: as expert_feedforward; experts E: rows of the tables' dense gradients, all of which are written as zeros first.
+    Args: as expert_feedforward; experts E: rows of the tables' dense gradients, all written as zeros first.
     """
     rows = first_rows(hidden, activation)
     matrices = rows * in_features + hidden * out_features

@@ -127,12 +127,12 @@ class BlockPolicySpec(SystemSpec):
         """The policies' decisions, the products of live pairs with their biases, and f on every hidden unit.
 
         A policy's product is gating, 2NBp or 2NBh; adding its offset counts as bias, its sigmoid and the sum of the
-        offset, logit(τ) and what is learned, as overhead, and the compare with a draw as routing. f takes a compare, or 1 overhead FLOP, of each of the N L h hidden units, dead ones too.
-        Training adds the gradients of products, biases and f; the output's gradient does not reach the policies.
+        offset, logit(τ) and what is learned, as overhead, and the compare with a draw as routing. f takes a compare, or
+        1 overhead FLOP, of each of the N L h hidden units, dead ones too. Training adds the gradients of products,
+        biases and f; the output's gradient does not reach the policies.
         """
-        products = self._products(visits)
         total = self._decisions(visits.tokens) + self._activation(visits.tokens, pass_)
-        for live, p, q in products:
+        for live, p, q in self._products(visits):
             total += block_linear(live, p, q, itemsize=ANY_ITEMSIZE)
             if pass_ == "train":
                 total += block_linear_input_gradient(live, p, q, itemsize=ANY_ITEMSIZE)
@@ -203,19 +203,16 @@ class BlockPolicySpec(SystemSpec):
 
     def _biases(self, visits: Visits, pass_: str) -> OperationCost:
         """Of all hidden layers as one of L N tokens, and of the output."""
-        total = OperationCost()
+        tokens, rows = visits.tokens, self.hidden_layers * visits.tokens
         layers = (
-            (
-                self.hidden_layers * visits.tokens,
-                self.hidden,
-                self.blocks,
-                visits["live_blocks"],
-                visits["distinct_blocks"],
-            ),
-            (visits.tokens, self.out_features, 1, visits.tokens, min(visits.tokens, 1)),
+            (rows, self.hidden, self.blocks, visits["live_blocks"], visits["distinct_blocks"]),
+            (tokens, self.out_features, 1, tokens, min(tokens, 1)),
         )
-        for rows, q, blocks, live, distinct in layers:
-            total += block_linear_bias(rows, q, blocks, live=live, itemsize=ANY_ITEMSIZE)
+        total = OperationCost()
+        for count, q, blocks, live, distinct in layers:
+            total += block_linear_bias(count, q, blocks, live=live, itemsize=ANY_ITEMSIZE)
             if pass_ == "train":
-                total += block_linear_bias_gradient(rows, q, blocks, live=live, visited=distinct, itemsize=ANY_ITEMSIZE)
+                total += block_linear_bias_gradient(
+                    count, q, blocks, live=live, visited=distinct, itemsize=ANY_ITEMSIZE
+                )
         return total

@@ -231,8 +231,8 @@ def _softmax(rows: int, entries: int) -> OperationCost:
 
 
 def _choice(rows: int, entries: int, kept: int) -> OperationCost:
-    """A sort of each row, and a softmax over what is kept."""
-    return _softmax(rows, rows * kept) + OperationCost(routing_operations=rows * sort_operations(entries))
+    """The largest of n entries, n − 1 compares, as often as one is kept; a softmax over these."""
+    return _softmax(rows, rows * kept) + OperationCost(routing_operations=rows * kept * (entries - 1))
 
 
 def _choice_gradient(rows: int, kept: int) -> OperationCost:

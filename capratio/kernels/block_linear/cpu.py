@@ -15,10 +15,10 @@ from capratio.kernels.cpu.lane_transposes import ROWS_OF_DOTS
 from capratio.kernels.cpu.prefetching import LINE_BYTES
 from capratio.kernels.precision import product_dtype, sum_dtype
 
-# With fewer tokens a weight block, in the mean, or blocks of so few inputs, none is packed. One thread, float32, 1024 x
-# 1024, packed / not: blocks of 64, 6 / 8 / 26 / 102 tokens a block 0.19 / 0.23 / 0.38 / 1.5 against 0.15 / 0.21 / 0.44 /
-# 2.2 ms; blocks of 32, 6 / 26 / 102 tokens 0.24 / 0.51 / 2.8 against 0.15 / 0.51 / 2.9; blocks of 16, 0.40 / 1.0 / 5.1
-# against 0.18 / 0.60 / 3.3.
+# With fewer tokens a weight block, in the mean, or blocks of so few inputs, none is packed. On Zen 5, one thread,
+# float32, 1024 x 1024, packed against not: blocks of 64, 6 / 8 / 26 / 102 tokens a block 0.19 / 0.23 / 0.38 / 1.5
+# against 0.15 / 0.21 / 0.44 / 2.2 ms; blocks of 32, 6 / 26 / 102 tokens 0.24 / 0.51 / 2.8 against 0.15 / 0.51 / 2.9;
+# blocks of 16, 0.40 / 1.0 / 5.1 against 0.18 / 0.60 / 3.3. Least of 21 calls; others used the machine too.
 FEWEST_TOKENS_IN_PANELS = 12
 NARROW_INPUTS = 16
 
@@ -38,10 +38,12 @@ def block_linear(
         return shared.multiply(rows, weight, added).to(x.dtype)
     out = new_table(rows, len(x), len(weight))
     operands = rows, weight, rows.new_empty(0) if added is None else added, live_in, live_out
+    if out.numel() == 0:
+        return out.to(x.dtype)
     use_torch_threads()
     if _fits_dots(weight, live_in, live_out, rows.dtype) and _wants_dots(weight, live_in, live_out):
         multiply_dots(*map(array, operands), array(out))
-    elif out.numel():
+    else:
         multiply(*map(array, operands), False, array(out))
     return out.to(x.dtype)
 

@@ -1,7 +1,7 @@
 """block_linear compiled for few tokens a weight block, or narrow blocks: multiplied where they lie, and none is packed.
 
-Packing a block reads and writes all of it, which costs as much as the products of several tokens, and every block's sums
-are loaded and stored, which narrow blocks do not pay for. Here some rows stay in the first level of the cache while each
+Packing a block reads and writes all of it, which costs as much as the products of several tokens, and sums are loaded
+and stored a block, which narrow blocks do not pay for. Here some rows stay in the first level of the cache while each
 token that has them live walks over its live input blocks, with its sums in registers.
 """
 
@@ -20,8 +20,8 @@ from capratio.kernels.cpu.tiles import copy_row
 def multiply_dots(x: Any, weight: Any, bias: Any, live_in: Any, live_out: Any, out: Any) -> None:
     """out = ((x M_in) W^T + bias) M_out: (N, p), (q, p), (q,) or no entries, (N, B_in), (N, B_out) uint8, (N, q).
 
-    Blocks of inputs must be whole lines of the cache, blocks of outputs multiples of ``ROWS_OF_DOTS``, and the weight of
-    the dtype of out.
+    Blocks of inputs must be whole lines of the cache, blocks of outputs multiples of ``ROWS_OF_DOTS``, and the weight
+    of the dtype of out.
     """
     tokens, blocks = live_out.shape
     starts, listed = live_lists(live_in)

@@ -48,16 +48,19 @@ def gather_live(rows: Any, starts: Any, listed: Any, wide: int) -> Any:
 def padded_width(wide: Any, out: Any) -> int:
     """A width in whole lines of the cache."""
     line = line_elements(out)
-    return (wide + line - 1) // line * line
+    padded: int = (wide + line - 1) // line * line
+    return padded
 
 
 @compile_kernel
 def all_rows_equal(live: Any) -> bool:
     """Whether every token has the mask of the first: (N, B) uint8."""
     for token in range(1, live.shape[0]):
+        differing = 0
         for block in range(live.shape[1]):
-            if live[token, block] != live[0, block]:
-                return False
+            differing += live[token, block] != live[0, block]
+        if differing > 0:
+            return False
     return True
 
 
@@ -90,8 +93,8 @@ def live_tokens(live: Any, block: int, first: int, last: int) -> Any:
 def shared_tokens(members: Any, starts: Any, listed: Any, first: int, last: int) -> Any:
     """For each block first..last of the lists, which of the members have it live, as places among the members.
 
-    starts, listed: of ``live_lists``. Returns counts (blocks,), int64, places and entries, int32 (blocks, n + spare): an
-    entry is where the lists name the block for the member.
+    starts, listed: of ``live_lists``. Returns counts (blocks,), int64, places and entries, int32 (blocks, n + spare).
+    An entry is where the lists name the block for the member.
     """
     counts = np.zeros(last - first, np.int64)
     places = np.empty((last - first, members.shape[0] + SPARE_PLACES), np.int32)

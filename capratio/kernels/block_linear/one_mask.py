@@ -43,13 +43,16 @@ class SharedMasks(NamedTuple):
 
     def _matrix(self, weight: torch.Tensor) -> torch.Tensor:
         """The live rows and columns, as a table of one matrix: (q, p) -> (1, q_live, p_live)."""
-        high = len(weight) // self.out_blocks
-        rows = weight.unflatten(0, (self.out_blocks, high)).index_select(0, self.blocks_out).flatten(0, 1)
+        blocks = weight.reshape(self.out_blocks, len(weight) // self.out_blocks, weight.shape[1])
+        rows = blocks.index_select(0, self.blocks_out).flatten(0, 1)
         return _columns(rows, self.blocks_in, self.in_blocks).unsqueeze(0)
 
 
 def shared_masks(live_in: torch.Tensor, live_out: torch.Tensor) -> SharedMasks | None:
-    """The masks that all of a batch's tokens have, or None where they differ or nothing is live: (N, B_in), (N, B_out)."""
+    """The masks that all tokens have, or None where they differ, nothing is live or tokens are few.
+
+    live_in: (N, B_in). live_out: (N, B_out).
+    """
     if len(live_in) < FEWEST_TOKENS or not (all_rows_equal(array(live_in)) and all_rows_equal(array(live_out))):
         return None
     blocks_in, blocks_out = (live[0].nonzero().squeeze(1) for live in (live_in, live_out))
@@ -60,13 +63,13 @@ def shared_masks(live_in: torch.Tensor, live_out: torch.Tensor) -> SharedMasks |
 
 def _columns(rows: torch.Tensor, live: torch.Tensor, blocks: int) -> torch.Tensor:
     """The columns of live blocks, side by side: (n, features) -> (n, live features)."""
-    return rows.unflatten(1, (blocks, rows.shape[1] // blocks)).index_select(1, live).flatten(1)
+    return rows.reshape(len(rows), blocks, rows.shape[1] // blocks).index_select(1, live).flatten(1)
 
 
 def _spread(rows: torch.Tensor, live: torch.Tensor, blocks: int, features: int) -> torch.Tensor:
     """Columns put back to their blocks, zeros in the others: (n, live features) -> (n, features)."""
     out = rows.new_zeros(len(rows), blocks, features // blocks)
-    out.index_copy_(1, live, rows.unflatten(1, (len(live), features // blocks)))
+    out.index_copy_(1, live, rows.view(len(rows), len(live), features // blocks))
     return out.flatten(1)
 
 

@@ -10,7 +10,7 @@ from capratio.cost.operation import OperationCost
 from capratio.errors import InputError
 from capratio.kernels.backends import AUTO
 from capratio.kernels.definition import Context, define, differentiate
-from capratio.kernels.shape_check import Named, check_dtype, check_shapes
+from capratio.kernels.shape_check import Named, check_shapes
 
 
 def block_linear(
@@ -125,9 +125,7 @@ def _cost(
     product = op_formulas.block_linear(live_blocks(live_in, live_out), p, q, itemsize=x.itemsize)
     if bias is None:
         return product
-    added = op_formulas.block_linear_bias(
-        len(x), q, live_out.shape[1], live=int(live_out.sum()), itemsize=x.itemsize
-    )
+    added = op_formulas.block_linear_bias(len(x), q, live_out.shape[1], live=int(live_out.sum()), itemsize=x.itemsize)
     return product + added
 
 
@@ -156,7 +154,8 @@ def _touched_cost(
 
 def _bias_gradient_cost(grad: torch.Tensor, live_out: torch.Tensor, *, backend: str) -> OperationCost:
     return op_formulas.block_linear_bias_gradient(
-        *grad.shape,
+        len(grad),
+        grad.shape[1],
         live_out.shape[1],
         live=int(live_out.sum()),
         visited=int(live_out.any(0).sum()),
@@ -228,8 +227,8 @@ def _save_nothing(ctx: Context, inputs: tuple[Any, ...], output: Any) -> None:
 
 def _refuse_second(ctx: Context, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     raise InputError(
-        "block_linear is differentiable once, and a gradient of its gradient was asked for; leave create_graph=True out, "
-        "or multiply masked tensors by torch.nn.functional.linear."
+        "block_linear is differentiable once, and a gradient of its gradient was asked for; leave create_graph=True "
+        "out, or multiply masked tensors by torch.nn.functional.linear."
     )
 
 

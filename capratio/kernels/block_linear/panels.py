@@ -11,7 +11,7 @@ from numba import prange
 
 from capratio.kernels.block_linear.live_lists import live_lists, live_tokens, padded_width, shared_tokens
 from capratio.kernels.cpu.compiling import compile_kernel, compile_parallel, compile_tile
-from capratio.kernels.cpu.lane_products import FEW_ROWS, SPARE_PLACES, add_products, line_elements
+from capratio.kernels.cpu.lane_products import SPARE_PLACES, add_products, line_elements
 from capratio.kernels.cpu.lane_transposes import transpose_tile
 from capratio.kernels.cpu.tiles import copy_row
 from capratio.kernels.cpu.widening import read_row, widen_rows, widening_buffer
@@ -80,27 +80,32 @@ def _multiply_block(
         shared = counts[left]
         if shared == 0:
             continue
+        begins[: shared + SPARE_PLACES], ends[: shared + SPARE_PLACES] = 0, count * padded
         for s in range(shared):
             place = places[left, s]
             begins[s] = members[place] * features + left * deep
             ends[s] = place * padded
-        for s in range(shared, shared + SPARE_PLACES):
-            begins[s], ends[s] = 0, count * padded
-        if transposed:
-            block = weight[left * deep : (left + 1) * deep, right * wide : (right + 1) * wide]
-            if shared <= FEW_IN_PLACE and wide == padded:
-                add_products(flat, begins, shared, 1, widen_rows(block, buffer), flat_sums, ends)
-                continue
-            _pack(weight, left * deep, right * wide, wide, panel)
-        else:
+        if not transposed:
             block = weight[right * wide : (right + 1) * wide, left * deep : (left + 1) * deep]
             _pack_transposed(widen_rows(block, buffer), panel)
-        add_products(flat, begins, shared, 1, panel, flat_sums, ends)
+            factors = panel
+        elif shared <= FEW_IN_PLACE and wide == padded:
+            factors = widen_rows(weight[left * deep : (left + 1) * deep, right * wide : (right + 1) * wide], buffer)
+        else:
+            _pack(weight, left * deep, right * wide, wide, panel)
+            factors = panel
+        add_products(flat, begins, shared, 1, factors, flat_sums, ends)
+    _put_rows(sums, members, first, last, out, right * wide, (right + 1) * wide)
+
+
+@compile_tile
+def _put_rows(sums: Any, members: Any, first: Any, last: Any, out: Any, begin: Any, end: Any) -> None:
+    """Each member's sums in the columns begin..end of its row, zeros there in the other rows first..last."""
     place = 0
     for token in range(first, last):
-        target = out[token, right * wide : (right + 1) * wide]
-        if place < count and members[place] == token:
-            copy_row(target, sums[place, :wide])
+        target = out[token, begin:end]
+        if place < members.shape[0] and members[place] == token:
+            copy_row(target, sums[place, : end - begin])
             place += 1
         else:
             target[:] = 0

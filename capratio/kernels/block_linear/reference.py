@@ -17,7 +17,7 @@ def block_linear(
     """y = ((x M_in) W^T + b) M_out: (N, p), (q, p), (q,), (N, B_in), (N, B_out) -> (N, q)."""
     out = _multiply(x, weight.t(), live_in, live_out)
     if bias is not None:
-        out += torch.where(_spread(live_out, len(bias)), bias.to(out.dtype), 0)
+        out += torch.where(spread(live_out, len(bias)), bias.to(out.dtype), 0)
     return out.to(x.dtype)
 
 
@@ -36,7 +36,8 @@ def block_linear_weight_gradient(
     in_blocks, out_blocks = live_in.shape[1], live_out.shape[1]
     blocks = grad.new_zeros(out_blocks * in_blocks, *values.shape[1:])
     blocks[indices] = values
-    return blocks.unflatten(0, (out_blocks, in_blocks)).transpose(1, 2).reshape(grad.shape[1], x.shape[1])
+    high, wide = values.shape[1:]
+    return blocks.view(out_blocks, in_blocks, high, wide).transpose(1, 2).reshape(grad.shape[1], x.shape[1])
 
 
 def block_linear_touched(
@@ -58,7 +59,7 @@ def block_linear_touched(
 
 def block_linear_bias_gradient(grad: torch.Tensor, live_out: torch.Tensor) -> torch.Tensor:
     """db = the sum over tokens of dy M_out: (N, q), (N, B_out) -> (q,)."""
-    kept = torch.where(_spread(live_out, grad.shape[1]), grad, 0)
+    kept = torch.where(spread(live_out, grad.shape[1]), grad, 0)
     return kept.sum(0, dtype=sum_dtype(grad.dtype)).to(grad.dtype)
 
 
@@ -92,9 +93,9 @@ def _groups(
 
 def _places(mask: torch.Tensor, features: int) -> torch.Tensor:
     """The features of a mask's live blocks: (B,) -> (n,)."""
-    return _spread(mask, features).nonzero().squeeze(1)
+    return spread(mask, features).nonzero().squeeze(1)
 
 
-def _spread(mask: torch.Tensor, features: int) -> torch.Tensor:
+def spread(mask: torch.Tensor, features: int) -> torch.Tensor:
     """Every entry repeated for the features of its block: (..., B) -> (..., features)."""
     return mask.repeat_interleave(features // mask.shape[-1], dim=-1)

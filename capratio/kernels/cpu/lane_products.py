@@ -102,7 +102,8 @@ _add_one_to_four_lines, _add_one_to_one_line = _adder(1, 4), _adder(1, 1)
 @compile_tile
 def line_elements(array: Any) -> int:
     """How many elements of an array a line of the cache holds."""
-    return LINE_BYTES // array.itemsize
+    elements: int = LINE_BYTES // array.itemsize
+    return elements
 
 
 @compile_tile

@@ -39,8 +39,7 @@ def _line(builder: Any, array: Any, row: Any, column: Any, number: int, vector: 
     return builder.bitcast(builder.gep(start, [column]), vector.as_pointer())
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def transpose_tile(typing_context: Any, rows: Any, r: Any, c: Any, panel: Any, to_r: Any, to_c: Any) -> Any:
+def _transpose_tile(typing_context: Any, rows: Any, r: Any, c: Any, panel: Any, to_r: Any, to_c: Any) -> Any:
     """panel[to_r + j, to_c + i] = rows[r + i, c + j] for i and j up to the elements of a line."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -68,9 +67,18 @@ def transpose_tile(typing_context: Any, rows: Any, r: Any, c: Any, panel: Any, t
     return numba.types.void(rows, place, place, panel, place, place), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def add_row_dots(
-    typing_context: Any, rows: Any, r: Any, x: Any, n: Any, blocks: Any, first: Any, last: Any, wide: Any, out: Any, to: Any
+def _add_row_dots(
+    typing_context: Any,
+    rows: Any,
+    r: Any,
+    x: Any,
+    n: Any,
+    blocks: Any,
+    first: Any,
+    last: Any,
+    wide: Any,
+    out: Any,
+    to: Any,
 ) -> Any:
     """out[n, to + i] += sum over e in first..last, j < wide of rows[r + i, c + j] x[n, c + j], c = blocks[e] wide.
 
@@ -114,3 +122,7 @@ def add_row_dots(
 
     place = numba.types.intp
     return numba.types.void(rows, place, x, place, blocks, place, place, place, out, place), generate
+
+
+transpose_tile: Callable[..., Any] = intrinsic(_transpose_tile)
+add_row_dots: Callable[..., Any] = intrinsic(_add_row_dots)

@@ -17,8 +17,7 @@ from capratio.kernels.cpu.lane_products import line_elements
 from capratio.kernels.cpu.panel_product import in_all_lanes
 from capratio.kernels.cpu.prefetching import LINE_BYTES
 
-# Columns of the left side at a time. Sixteen registers of sums, of two lines or of one, are fed by fewer loads than there
-# are multiply-adds to two loads.
+# Columns of the left side at a time: sixteen registers of sums, of two lines or of one, keep the multiply-adds busy.
 TWO_LINE_COLUMNS, ONE_LINE_COLUMNS = 8, 16
 
 

@@ -32,8 +32,8 @@ def pass_back(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The gradients of an activation and of the shares, from the gradient g of unscaled hidden features.
 
-    before: (S, m), what the activation took, grad: (S, h), share: (S,), contiguous. Returns the gradient of what it took
-    (S, m), the hidden features times their share (S, h), and the gradient of the shares (S,), in float32.
+    before: (S, m), what the activation took, grad: (S, h), share: (S,), contiguous. Returns the gradient of what it
+    took (S, m), the hidden features times their share (S, h), and the gradient of the shares (S,), in float32.
     """
     to_before, units = torch.empty_like(before), torch.empty_like(grad)
     to_share = grad.new_zeros(len(grad), dtype=torch.float32)

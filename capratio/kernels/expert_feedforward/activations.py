@@ -1,5 +1,7 @@
 """What stands between an expert's two products, in plain torch: the activation, gated or not, and its gradient."""
 
+from collections.abc import Callable
+
 import torch
 from torch.nn.functional import gelu, silu
 
@@ -25,9 +27,7 @@ def activate(before: torch.Tensor, activation: str) -> torch.Tensor:
     return _CURVES[activation](gate) * value
 
 
-def activation_gradient(
-    grad: torch.Tensor, before: torch.Tensor, activation: str
-) -> tuple[torch.Tensor, torch.Tensor]:
+def activation_gradient(grad: torch.Tensor, before: torch.Tensor, activation: str) -> tuple[torch.Tensor, torch.Tensor]:
     """What ``activate`` gives, and the gradient to ``before`` of its product with grad: -> (n, h), (n, m)."""
     if activation not in GATED:
         return _CURVES[activation](before), _SLOPES[activation](grad, before)
@@ -37,11 +37,18 @@ def activation_gradient(
 
 
 def _relu_gradient(grad: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-    return torch.ops.aten.threshold_backward(grad, before, 0)
+    passed: torch.Tensor = torch.ops.aten.threshold_backward(grad, before, 0)
+    return passed
 
 
-_CURVES = {"relu": torch.relu, "gelu": gelu, "geglu": gelu, "swiglu": silu}
-_SLOPES = {
+_CURVES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "relu": torch.relu,
+    "gelu": gelu,
+    "geglu": gelu,
+    "swiglu": silu,
+}
+# Of (gradient, what went in).
+_SLOPES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "relu": _relu_gradient,
     "gelu": torch.ops.aten.gelu_backward,
     "geglu": torch.ops.aten.gelu_backward,

@@ -1,6 +1,6 @@
-"""Assignments sorted by expert, and the rows of a token's experts added up, compiled for the CPU.
+"""Assignments sorted by expert, and the rows of a token's assignments added up, compiled for the CPU.
 
-A slot is a place n k + j of the tokens' experts, (N, k) one row after the other; an assignment is a slot with an expert.
+A slot is a place n k + j of the experts (N, k); an assignment is a slot that has one, and not -1.
 """
 
 from typing import Any
@@ -9,8 +9,7 @@ import numpy as np
 from numba import prange
 
 from capratio.kernels.cpu.compiling import compile_kernel, compile_parallel
-from capratio.kernels.cpu.sorting import sort_by_key
-from capratio.kernels.cpu.tiles import add_row, copy_row
+from capratio.kernels.cpu.tiles import add_row
 
 
 @compile_kernel
@@ -26,23 +25,29 @@ def first_unknown(expert: Any, experts: int) -> int:
 def sort_slots(expert: Any, experts: int) -> Any:
     """Sort slots by their expert (S,) in -1..experts - 1, and drop those of -1; those of an expert keep their order.
 
-    Returns the slot at each place (A,), the place of each slot (S,), -1 for none, the visited experts, ascending (G,),
-    and where each one's assignments begin, with A last (G + 1,).
+    Returns the slot at each place (A,), the place of each slot (S,), -1 for none, the visited experts, ascending, and
+    where the assignments of each begin and end, (G,).
     """
-    order, keys, starts = sort_by_key(expert + 1, experts + 1)
-    if keys.shape[0] > 0 and keys[0] == 0:
-        order, keys, starts = order[starts[1] :], keys[1:], starts[1:] - starts[1]
-    place = np.full(expert.shape[0], -1)
-    for assignment in range(order.shape[0]):
-        place[order[assignment]] = assignment
-    return order, place, keys - 1, starts
-
-
-@compile_parallel
-def gather_rows(rows: Any, order: Any, each: int, out: Any) -> None:
-    """out[a] = rows[order[a] // each]: the token of a slot."""
-    for a in prange(order.shape[0]):
-        copy_row(out[a], rows[order[a] // each])
+    starts = np.zeros(experts + 1, np.int64)
+    for slot in range(expert.shape[0]):
+        if expert[slot] >= 0:
+            starts[expert[slot] + 1] += 1
+    visited = np.empty(min(experts, expert.shape[0]), np.int64)
+    groups = 0
+    for key in range(experts):
+        if starts[key + 1] > 0:
+            visited[groups] = key
+            groups += 1
+        starts[key + 1] += starts[key]
+    visited = visited[:groups]
+    begins, ends = starts[visited], starts[visited + 1]
+    order, place = np.empty(starts[experts], np.int64), np.full(expert.shape[0], -1)
+    for slot in range(expert.shape[0]):
+        if expert[slot] >= 0:
+            place[slot] = starts[expert[slot]]
+            order[place[slot]] = slot
+            starts[expert[slot]] += 1
+    return order, place, visited, begins, ends
 
 
 @compile_parallel

@@ -44,7 +44,6 @@ def expert_feedforward(
         array(share.to(wide)),
         CODES[activation],
         keep,
-        torch.get_num_threads(),
         array(kept),
         array(out),
     )
@@ -65,9 +64,8 @@ def expert_feedforward_gradients(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """The gradients to x, weight_in, weight_out and share: (N, q), (N k, m), and as expert_feedforward."""
     wide = product_dtype(x)
-    order, place, experts, starts = sort_slots(array(expert.reshape(-1)), len(weight_in))
-    groups = NodeGroups(order, experts, starts[:-1], starts[1:])
-    in_order = groups._replace(order=np.arange(len(order)))
+    order, place, experts, begins, ends = sort_slots(array(expert.reshape(-1)), len(weight_in))
+    in_order = NodeGroups(np.arange(len(order)), experts, begins, ends)
     tokens = torch.from_numpy(order // max(expert.shape[1], 1))
     incoming, inputs = (rows.detach().to(wide).index_select(0, tokens) for rows in (grad, x))
     units, to_before = (new_table(incoming, len(order), width) for width in (weight_out.shape[2], weight_in.shape[1]))
@@ -77,7 +75,12 @@ def expert_feedforward_gradients(
     use_torch_threads()
     multiply_transposed(array(incoming), array(weight_out), *in_order, array(units))
     pass_back(
-        array(kept), array(units), order, array(factors).reshape(-1), CODES[activation], array(to_before),
+        array(kept),
+        array(units),
+        order,
+        array(factors).reshape(-1),
+        CODES[activation],
+        array(to_before),
         array(to_share).reshape(-1),
     )
     multiply_transposed(array(to_before), array(weight_in), *in_order, array(to_slots))

@@ -1,7 +1,7 @@
 """expert_feedforward in Triton: grouped products of slots sorted by expert, and a fused activation between them.
 
-A slot is a place n k + j of the experts (N, k). Slots without an expert are sorted behind all others under a key that no
-table has a row for; no product reads or writes them, so that theirs are the zeros that outputs begin with.
+A slot is a place n k + j of the experts (N, k). Slots without an expert are sorted behind all others under a key that
+no table has a row for; no product reads or writes them, so that theirs are the zeros that outputs begin with.
 """
 
 import torch

@@ -1,7 +1,7 @@
 """Activations and their slopes along rows, compiled into the CPU kernels.
 
-Those of float32 are sums and products, which LLVM vectorises: calls of a library's exp and erf, which float64 takes, are
-one element at a time, and would outlast the matrix products around them.
+Those of float32 are sums and products, which LLVM vectorises: calls of a library's exp and erf, which float64 takes,
+are one element at a time, and would outlast the matrix products around them.
 """
 
 import math
@@ -62,9 +62,7 @@ def _wide_exponential(x: Any) -> Any:
     power = min(max(x * _LOG2_E, _LEAST), _MOST)
     whole = _nearest(power)
     f = power - whole
-    return _two_to_the(whole) * (
-        _E0 + f * (_E1 + f * (_E2 + f * (_E3 + f * (_E4 + f * (_E5 + f * (_E6 + f * _E7))))))
-    )
+    return _two_to_the(whole) * (_E0 + f * (_E1 + f * (_E2 + f * (_E3 + f * (_E4 + f * (_E5 + f * (_E6 + f * _E7)))))))
 
 
 def normal_below(x: Any) -> Any:

@@ -86,7 +86,7 @@ def _panel(flat: Any, start: int, lanes: int, width: int) -> Any:
 def _first_product(
     panel: Any, gates: Any, values: Any, code: int, units: Any, apart: int, first: int, keep: bool, kept: Any
 ) -> None:
-    """units = act(gates . panel), or act(gates . panel) (values . panel), of a tile of rows that begins at ``first``."""
+    """units = act(gates . panel), or that times values . panel, of a tile of rows that begins at ``first``."""
     lanes = panel.shape[1]
     at_once = WIDE_ROWS if lanes == WIDE else NARROW_ROWS
     gate_sums, value_sums = np.empty(at_once * lanes, units.dtype), np.empty(at_once * lanes, units.dtype)

@@ -16,8 +16,9 @@ from capratio.kernels.expert_feedforward.assignments import add_slots, first_unk
 from capratio.kernels.expert_feedforward.curves import activate
 from capratio.kernels.expert_feedforward.network_panels import FEWEST_ROWS, run_panels
 
-# Tasks of so many a thread are shared out evenly enough; of fewer tiles, networks are cut into blocks of rows instead.
-TASKS_PER_THREAD = 4
+# Of fewer tiles threads would wait for one another, and networks are cut into blocks of rows instead, into about so
+# many tasks. Neither asks how many threads there are: rounding must not depend on them.
+FEWEST_TILES, TASKS = 8, 16
 # Rows of a block at least: their products outlast the start of a task.
 FEWEST_IN_BLOCK = 64
 
@@ -31,7 +32,6 @@ def run_networks(
     share: Any,
     code: int,
     keep: bool,
-    threads: int,
     kept: Any,
     out: Any,
 ) -> int:
@@ -45,63 +45,58 @@ def run_networks(
     wrong: int = first_unknown(expert, weight_in.shape[0])
     if wrong >= 0:
         return wrong
-    order, place, experts, starts = sort_slots(expert, weight_in.shape[0])
+    order, place, experts, begins, ends = sort_slots(expert, weight_in.shape[0])
     tokens = order // max(share.shape[1], 1)
     outputs = np.empty((order.shape[0], out.shape[1]), out.dtype)
-    fewest = FEWEST_IN_NARROW
-    if _count_tiles(starts) < TASKS_PER_THREAD * threads or min(weight_out.shape[1:]) < FEWEST_ROWS:
+    fewest = np.int64(FEWEST_IN_NARROW)
+    narrow = min(weight_out.shape[1], weight_out.shape[2]) < FEWEST_ROWS
+    if narrow or _count_tiles(begins, ends, fewest) < FEWEST_TILES:
         fewest = order.shape[0] + 1
-    few = starts[1:] - starts[:-1] < fewest
-    if few.any():
-        _run_few(
-            x,
-            weight_in,
-            weight_out,
-            tokens,
-            experts[few],
-            starts[:-1][few],
-            starts[1:][few],
-            code,
-            TASKS_PER_THREAD * threads,
-            kept if keep else np.empty((order.shape[0], weight_in.shape[1]), out.dtype),
-            outputs,
-        )
-    if not few.all():
-        keys, begins, ends = _cut(experts, starts, fewest)
-        _run_tiles(x, weight_in, weight_out, tokens, keys, begins, ends, code, keep, kept, outputs)
+    few, tiles = _part(experts, begins, ends, fewest)
+    if few[0].shape[0] > 0:
+        before = kept if keep else np.empty((order.shape[0], weight_in.shape[1]), out.dtype)
+        _run_few(x, weight_in, weight_out, tokens, few[0], few[1], few[2], code, before, outputs)
+    if tiles[0].shape[0] > 0:
+        _run_tiles(x, weight_in, weight_out, tokens, tiles[0], tiles[1], tiles[2], code, keep, kept, outputs)
     add_slots(outputs, place, share, out)
     return wrong
 
 
 @compile_kernel
-def _count_tiles(starts: Any) -> int:
+def _count_tiles(begins: Any, ends: Any, fewest: int) -> int:
+    """The tiles of the experts that have at least so many assignments.
+
+    A tile has ``PACKED`` of them, an expert's last one those that are left, up to a narrow panel more.
+    """
     tiles = 0
-    for group in range(starts.shape[0] - 1):
-        tiles += _tiles_of(starts[group + 1] - starts[group])
+    for group in range(begins.shape[0]):
+        count = ends[group] - begins[group]
+        if count >= fewest:
+            tiles += max(1, (count + PACKED - NARROW - 1) // PACKED)
     return tiles
 
 
 @compile_kernel
-def _tiles_of(count: int) -> int:
-    """Tiles of ``PACKED`` assignments, the last with those that are left, up to a narrow panel more."""
-    return max(1, (count + PACKED - NARROW - 1) // PACKED)
+def _part(experts: Any, begins: Any, ends: Any, fewest: int) -> Any:
+    """Part experts of fewer assignments from those of so many or more, and cut these into tiles.
 
-
-@compile_kernel
-def _cut(experts: Any, starts: Any, fewest: int) -> Any:
-    """The tiles of the experts that have at least so many assignments: their expert, and where each begins and ends."""
-    tiles = _count_tiles(starts)
-    keys, begins, ends = np.empty(tiles, np.int64), np.empty(tiles, np.int64), np.empty(tiles, np.int64)
-    found = 0
+    Returns of the few, then of the tiles, the expert and where its assignments begin and end: (3, G), (3, T).
+    """
+    few = np.empty((3, experts.shape[0]), np.int64)
+    tiles = np.empty((3, _count_tiles(begins, ends, fewest)), np.int64)
+    small, found = 0, 0
     for group in range(experts.shape[0]):
-        count = starts[group + 1] - starts[group]
-        for tile in range(_tiles_of(count) if count >= fewest else 0):
-            keys[found], begins[found] = experts[group], starts[group] + tile * PACKED
-            ends[found] = min(begins[found] + PACKED, starts[group + 1])
+        begin, end = begins[group], ends[group]
+        if end - begin < fewest:
+            few[0, small], few[1, small], few[2, small] = experts[group], begin, end
+            small += 1
+            continue
+        own = _count_tiles(begins[group : group + 1], ends[group : group + 1], fewest)
+        for tile in range(own):
+            tiles[0, found], tiles[1, found] = experts[group], begin + tile * PACKED
+            tiles[2, found] = end if tile == own - 1 else begin + (tile + 1) * PACKED
             found += 1
-        if count >= fewest:
-            ends[found - 1] = starts[group + 1]
-    return keys[:found], begins[:found], ends[:found]
+    return few[:, :small].copy(), tiles
 
 
 @compile_parallel
@@ -135,19 +130,15 @@ def _run_few(
     begins: Any,
     ends: Any,
     code: int,
-    tasks: int,
     before: Any,
     outputs: Any,
 ) -> None:
-    """before[a] = W_in x[tokens[a]] and outputs[a] = W_out act(before[a]) of the assignments of groups.
-
-    Each product is cut into about so many tasks.
-    """
+    """before[a] = W_in x[tokens[a]] and outputs[a] = W_out act(before[a]) of the assignments of groups."""
     rows, hidden = weight_in.shape[1], weight_out.shape[2]
     inputs = np.empty((tokens.shape[0], x.shape[1]), x.dtype)
     units = np.empty((tokens.shape[0], hidden), outputs.dtype)
     places = np.arange(tokens.shape[0])
-    blocks = (tasks + experts.shape[0] - 1) // experts.shape[0]
+    blocks = (TASKS + experts.shape[0] - 1) // experts.shape[0]
     for group in range(experts.shape[0]):
         for a in range(begins[group], ends[group]):
             copy_row(inputs[a], x[tokens[a]])

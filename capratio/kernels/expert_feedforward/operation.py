@@ -24,12 +24,14 @@ def expert_feedforward(
     activation: str = "relu",
     backend: str = AUTO,
 ) -> torch.Tensor:
-    """Send every token through its experts, y_n = sum over j of share[n, j] W_out[e] act(W_in[e] x_n), e = expert[n, j].
+    """Send every token through its experts, y_n = sum over j of share[n, j] W_out[e] act(W_in[e] x_n).
+
+    Here e = expert[n, j].
 
     Args: x: (N, p). weight_in: (E, m, p). weight_out: (E, q, h). expert: (N, k) int64 in 0..E - 1, or -1 for none,
     which adds nothing. share: (N, k), of x's dtype, or float32 where that is a half type. activation: ``relu`` or
-    ``gelu`` (exact), m = h; ``geglu`` or ``swiglu``, m = 2h: of W_in x the first h elements, through gelu or silu, times
-    the last h. backend: one of ``capratio.kernels.backends.NAMES``.
+    ``gelu`` (exact), m = h; ``geglu`` or ``swiglu``, m = 2h: of W_in x the first h elements, through gelu or silu,
+    times the last h. backend: one of ``capratio.kernels.backends.NAMES``.
 
     Returns (N, q), in x's dtype. Differentiable once in x, weight_in, weight_out and share; the tables' gradients are
     dense, and a share without an expert has the gradient 0.
@@ -42,7 +44,9 @@ def expert_feedforward(
     """
     tables = (("weight_in", weight_in, "Emp"), ("weight_out", weight_out, "Eqh"))
     check_shapes("expert_feedforward", (("x", x, "Np"), *tables), ("expert", expert, "Nk"))
-    check_shapes("expert_feedforward", (("x", x, "Np"), ("share", share, "Nk")), ("expert", expert, "Nk"), one_dtype=False)
+    check_shapes(
+        "expert_feedforward", (("x", x, "Np"), ("share", share, "Nk")), ("expert", expert, "Nk"), one_dtype=False
+    )
     _check_share(share, x)
     _check_hidden(weight_in, weight_out, activation)
     given = (x, weight_in, weight_out, share)

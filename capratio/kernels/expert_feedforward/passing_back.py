@@ -1,4 +1,4 @@
-"""From the gradient of hidden features back through the activation, compiled for the CPU, one assignment after another."""
+"""From the gradients of hidden features back through the activation, an assignment a task, compiled for the CPU."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from capratio.kernels.expert_feedforward.curves import slopes
 def pass_back(kept: Any, units: Any, order: Any, share: Any, code: int, to_before: Any, to_share: Any) -> None:
     """The gradients of an activation and of the shares, from g, the gradient of unscaled hidden features.
 
-    kept: (A or more, m), what the activation took. units: (A, h), g, in whose place come the hidden features times their
-    share. order: (A,), the slot of each assignment. share: (N k,). to_before: (A, m), the gradient of what the activation
-    took, written. to_share: (N k,), of which those of assignments are written.
+    kept: (A or more, m), what the activation took. units: (A, h), g, in whose place come the hidden features times
+    their share. order: (A,), the slot of each assignment. share: (N k,). to_before: (A, m), the gradient of what the
+    activation took, written. to_share: (N k,), of which those of assignments are written.
     """
     hidden = units.shape[1]
     apart = to_before.shape[1] - hidden

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from capratio.kernels.expert_feedforward.activations import activate, activation_gradient
-from capratio.kernels.expert_feedforward.expert_check import outside
+from capratio.kernels.expert_feedforward.expert_check import check_experts
 from capratio.kernels.precision import add_rows, multiply_into, product_dtype
 from capratio.kernels.routing import group_by_key
 
@@ -68,11 +68,10 @@ def _visits(expert: torch.Tensor, experts: int) -> Iterator[tuple[int, torch.Ten
 
     Raises InputError for an expert that is none of -1..E - 1.
     """
+    check_experts(expert, experts)
     flat = expert.reshape(-1)
     groups = group_by_key(flat)
     order = flat.new_zeros(1) if groups.order is None else groups.order
     for row, places in groups:
-        if not -1 <= row < experts:
-            raise outside(row, experts)
         if row >= 0:
             yield row, order[places]

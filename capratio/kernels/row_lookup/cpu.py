@@ -1,7 +1,7 @@
 """row_lookup on the CPU, compiled: rows are added where they lie, and a gradient writes the rows that were visited.
 
-A bag is a token of unit_lookup whose units are its shares. The gradient to the table is an inverse list: look-ups
-sorted by row, in the order of tokens, each row summed at one place and written once.
+Bags of half types, and gradients to shares, are unit_lookup's, whose units are then the shares. The gradient to the
+table is an inverse list: look-ups sorted by row, in the order of tokens, each row summed at one place and written once.
 """
 
 from typing import Any
@@ -11,9 +11,10 @@ from numba import prange
 
 from capratio.kernels.cpu.compiling import array, compile_parallel, compile_tile, use_torch_threads
 from capratio.kernels.cpu.huge_pages import new_zeros
-from capratio.kernels.cpu.index_check import check_rows
+from capratio.kernels.cpu.index_check import check_rows, first_outside
 from capratio.kernels.cpu.node_groups import NodeGroups, group_tokens
 from capratio.kernels.cpu.tiles import add_four_rows, add_row
+from capratio.kernels.cpu.weighted_rows import add_stripes
 from capratio.kernels.crossovers import CPU_CROSSOVERS
 from capratio.kernels.precision import product_dtype
 from capratio.kernels.row_lookup import embedding_bag
@@ -25,13 +26,19 @@ def row_lookup(table: torch.Tensor, row: torch.Tensor, share: torch.Tensor | Non
 
     Raises InputError for a row that is none of the table; so do the gradients.
     """
-    if table.dtype == torch.float32 and table.shape[1] < CPU_CROSSOVERS.library_bag_under_features:
-        check_rows(array(row), len(table))
+    if table.dtype != product_dtype(table):
+        return units.unit_lookup(*_as_units(table, row, share))
+    rows = array(row)
+    if table.shape[1] < CPU_CROSSOVERS.library_bag_under_features:
+        check_rows(rows, len(table))
         return embedding_bag.row_lookup(table, row, share)
-    if share is None:
-        # One unit of 1, whose m rows are added.
-        return units.unit_lookup(table.new_ones(len(row), 1), table, row.unsqueeze(1))
-    return units.unit_lookup(share, table, row.unsqueeze(2))
+    # Without shares a token has one factor, 1, for all of its rows.
+    factors, each = (table.new_ones(len(row), 1), max(1, row.shape[1])) if share is None else (share, 1)
+    out = table.new_empty(len(row), table.shape[1])
+    use_torch_threads()
+    if _add_bags(array(table), rows, array(factors), each, array(out)):
+        check_rows(rows, len(table))
+    return out
 
 
 def row_lookup_share_gradient(grad: torch.Tensor, table: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
@@ -54,6 +61,15 @@ def row_lookup_touched_gradient(
     return indices, _sum_groups(grad, row.shape[1], share, groups, len(indices))
 
 
+def _as_units(
+    table: torch.Tensor, row: torch.Tensor, share: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What unit_lookup takes: a unit for each share, or a single one, 1, of which all rows are nodes."""
+    if share is None:
+        return table.new_ones(len(row), 1), table, row.unsqueeze(1)
+    return share, table, row.unsqueeze(2)
+
+
 def _sum_groups(
     grad: torch.Tensor, lookups: int, share: torch.Tensor | None, groups: NodeGroups, rows: int
 ) -> torch.Tensor:
@@ -66,6 +82,22 @@ def _sum_groups(
     use_torch_threads()
     _sum_rows(array(wide), array(factors), lookups, each, *groups, array(total))
     return total.to(grad.dtype)
+
+
+@compile_parallel
+def _add_bags(table: Any, rows: Any, factors: Any, each: int, out: Any) -> int:
+    """out[n] = sum over j of factors[n, j // each] table[rows[n, j]].
+
+    Returns how many tokens name a row outside of the table, whose sums are not made.
+    """
+    outside = 0
+    for token in prange(rows.shape[0]):
+        if first_outside(rows[token], table.shape[0]) < 0:
+            out[token] = 0
+            add_stripes(out[token], table, rows[token], factors[token], each)
+        else:
+            outside += 1
+    return outside
 
 
 @compile_parallel

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WIDTH_IN = 7.5
 _HANDLE_EM = 2.4
 # Names of a legend's row that fit the page's width.
-_MOST_COLUMNS = 4
+_MOST_COLUMNS = 3
 # Letters of a name in a legend of three columns; the tables say longer ones in full.
 _LONGEST_NAME = 30
 _RC: dict[Any, Any] = {
