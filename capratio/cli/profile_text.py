@@ -81,7 +81,7 @@ def sentences(done: "CaseProfile") -> list[str]:
     (near, fast), (far, slow) = ceilings.read_curve[0], ceilings.read_curve[-1]
     slower = done.profile.wall_s / done.latency_s
     if done.limit is None:
-        against = "there is nothing that it must read or compute, so it has no limit"
+        against = "without a closed form, or without work, it has no limit"
     else:
         against = (
             f"its limit is {seconds(done.limit.limit_s)}, set by {done.limit.bound}, so its efficiency is "

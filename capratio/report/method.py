@@ -2,9 +2,9 @@
 
 METHOD = (
     "One process, started fresh, is one replicate of a layer and its sizes. It checks the layer's answer against "
-    "a float64 reference before anything is timed, warms up until steady, and keeps every sample in time order. "
-    "The number of a case is the median over processes of each process's median; its interval is over processes, "
-    "not over samples.",
+    "a float64 reference before anything is timed (of a user's layer, that it repeats), warms up until steady, and "
+    "keeps every sample in time order. The number of a case is the median over processes of each process's median; its "
+    "interval is over processes, not over samples.",
     "FLOP are counted while the case runs (one multiply-add is two) and compared with a closed form for the very "
     "nodes that the input visited. Cold means that all data a call touches were evicted before it, and that its code "
     "was not. The limit is the larger of compulsory bytes over the bandwidth measured at their footprint and "

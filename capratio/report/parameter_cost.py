@@ -98,7 +98,7 @@ def cost_lines(records: "Iterable[Record]") -> list[CostLine]:
     """
     kept = list(records)
     compared = {record.suite for record in comparing(kept)}
-    measured = [one for one in kept if one.measured and one.exact is not None and one.suite not in compared]
+    measured = [one for one in kept if one.measured and _costs(one.exact) and one.suite not in compared]
     if all(record.point.layer in LAYERS for record in measured):
         return []
     calls_of_dense: dict[str, set[str]] = {}
@@ -124,6 +124,11 @@ def cost_lines(records: "Iterable[Record]") -> list[CostLine]:
     ]
     calls = list(dict.fromkeys(line.call for line in lines))
     return sorted(lines, key=lambda line: (calls.index(line.call), line.layer != DENSE, line.name))
+
+
+def _costs(exact: "Exact | None") -> bool:
+    """Whether there is something to divide by: a call without tokens, or a layer without parameters, has no price."""
+    return exact is not None and exact.parameters > 0 and sum(exact.flop.values()) > 0
 
 
 def call_of(point: "Point") -> str:

@@ -20,6 +20,8 @@ LISTED = {
     ("tree-unit", "collapsed"): ("embedding-bag",),
     ("fast-feedforward", "path"): ("ultrafastbert",),
     ("fast-feedforward", "leaf"): ("fastfeedforward",),
+    ("moe-sparse", "path"): ("reference", "grouped-mm", "hf-eager", "hf-batched-mm", "hf-grouped-mm"),
+    ("memory-table", "path"): ("embedding-bag",),
 }
 FEW_TOKENS_A_LEAF = 4.0
 
@@ -64,10 +66,12 @@ def missing_peers(records: "Iterable[Record]") -> list[str]:
 
 
 def summarise_calls(points: Sequence[ComparedPoint]) -> list[CallSummary]:
-    """One summary a layer and call, depth 0 apart, in the order of their names."""
+    """One summary a layer and call, trees of depth 0 apart, in the order of their names."""
     calls: dict[str, list[ComparedPoint]] = {}
     for point in points:
-        name = f"{point.series}{', depth 0' if point.depth == 0 else ''}: {point.call}"
+        # What is no tree has no leaves.
+        bare = point.depth == 0 and point.tokens_a_leaf is not None
+        name = f"{point.series}{', depth 0' if bare else ''}: {point.call}"
         calls.setdefault(name, []).append(point)
     return [_summary(name, calls[name]) for name in sorted(calls)]
 

@@ -133,7 +133,7 @@ def training(module: nn.Module, x: torch.Tensor) -> UserTrial:
 
     def call(batch: torch.Tensor) -> torch.Tensor:
         out = one_tensor(module(batch))
-        out.backward(incoming.to(out.device, out.dtype).expand_as(out))
+        torch.autograd.backward(out, incoming.to(out.device, out.dtype).expand_as(out))
         return out.detach()
 
     verified = verified_output(call, module, x.requires_grad_())

@@ -41,8 +41,9 @@ OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 def main() -> None:
     """Measure the job on standard input."""
     die_with_parent()
-    events = sys.stdout
-    # What a library prints must not be taken for an event.
+    # What a library prints, from C too, must not be taken for an event.
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     sys.stdout = sys.stderr
     run_job(decode_job(sys.stdin.readline()), events)
 

@@ -134,7 +134,10 @@ def test_what_a_command_returns_is_the_exit_code(answer: object, code: int, monk
         (["sweep"], "Give CASES, or a layer of yours"),
         (["sweep", "quick", "--set", "hidden=4"], "--set, --replicates, sizes and passes describe a --layer"),
         (["sweep", "--layer", "torch.nn:Linear", "--set", "hidden", "--plan"], "'hidden' is not key=value"),
-        (["sweep", "--layer", "torch:nn:Linear", "--in-features", "4", "--plan"], "name a layer of yours package.module:Class"),
+        (
+            ["sweep", "--layer", "torch:nn:Linear", "--in-features", "4", "--plan"],
+            "name a layer of yours package.module:Class",
+        ),
         (["cost", "moe-sparse", "--depth", "4"], "--depth was given for moe-sparse, which does not have it"),
         (["cost", "moe-sparse", "--set", "expert=4"], "did you mean 'experts'?"),
         (["cost", "tree", "--set", "experts=4"], "--set was given for tree-shared, which does not have it"),

@@ -62,7 +62,9 @@ def test_a_run_names_the_layer_and_leaves_no_file_behind(
 ) -> None:
     given: list[tuple[str, str]] = []
 
-    def run_sweep(files: list[Path], out: Path, only: str | None, observer: Observer, device: str | None) -> SweepOutcome:
+    def run_sweep(
+        files: list[Path], out: Path, only: str | None, observer: Observer, device: str | None
+    ) -> SweepOutcome:
         given.append((files[0].name, files[0].read_text(encoding="utf-8").splitlines()[0]))
         return SweepOutcome(1, 0, [], [])
 
@@ -85,9 +87,15 @@ def test_a_run_names_the_layer_and_leaves_no_file_behind(
         ([], "Give CASES, or a layer of yours as --layer package.module:Class"),
         (["quick", "--replicates", "3"], "--set, --replicates, sizes and passes describe a --layer"),
         (["quick", "--tokens", "0"], "--set, --replicates, sizes and passes describe a --layer"),
-        (["--layer", "mine.A", "--in-features", "8"], "--layer: layer = 'mine.A'; name a layer of yours package.module"),
+        (
+            ["--layer", "mine.A", "--in-features", "8"],
+            "--layer: layer = 'mine.A'; name a layer of yours package.module",
+        ),
         (["--layer", "moe", "--in-features", "8"], "--layer: the layer 'moe' is not known; did you mean"),
-        ([*LAYER, "--pass", "decode", "--tokens", "2"], "--layer: pass = 'decode' with tokens = 2; decoding is one token"),
+        (
+            [*LAYER, "--pass", "decode", "--tokens", "2"],
+            "--layer: pass = 'decode' with tokens = 2; decoding is one token",
+        ),
         ([*LAYER, "--pass", "forward-grad"], "'forward-grad' is not one of"),
         ([*LAYER, "--dtype", "int8"], "'int8' is not one of"),
         ([*LAYER, "--set", "bias=False"], "'bias=False' holds False; write false"),

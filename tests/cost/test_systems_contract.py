@@ -24,7 +24,12 @@ UNUSUAL: dict[str, dict[str, Any]] = {
     "product-key": {"heads": 2, "keys": 32, "top_k": 4, "weight_gradient": "touched"},
     "winner-take-all": {"window": 4, "hashes": 3, "seed": -7},
 }
-BAD_TEXTS = {bool: ("1", "True", ""), int: ("x", "1.5", "true", ""), float: ("x", "true", "", "nan", "inf"), str: ("x", "")}
+BAD_TEXTS = {
+    bool: ("1", "True", ""),
+    int: ("x", "1.5", "true", ""),
+    float: ("x", "true", "", "nan", "inf"),
+    str: ("x", ""),
+}
 
 every_system = pytest.mark.parametrize("layer", SYSTEMS)
 
@@ -67,7 +72,9 @@ def test_options_that_are_written_out_at_their_defaults_change_nothing(layer: st
 def test_an_unknown_option_is_refused_with_the_nearest(layer: str) -> None:
     name = next(iter(defaults(SYSTEMS[layer])))
 
-    with pytest.raises(InputError, match=f"the options of {layer}: the key '{name}s' is not known; did you mean '{name}'"):
+    with pytest.raises(
+        InputError, match=f"the options of {layer}: the key '{name}s' is not known; did you mean '{name}'"
+    ):
         SYSTEMS[layer].from_options(256, 256, {f"{name}s": "1"})
 
 

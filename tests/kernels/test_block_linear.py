@@ -5,7 +5,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capratio.kernels.block_linear import block_linear, block_linear_touched, block_linear_weight_gradient, cpu, one_mask
+from capratio.kernels.block_linear import (
+    block_linear,
+    block_linear_touched,
+    block_linear_weight_gradient,
+    cpu,
+    one_mask,
+)
 from capratio.kernels.block_linear import reference as block_reference
 
 # Tokens, inputs, outputs, blocks of inputs, blocks of outputs: none, one, odd numbers of blocks, blocks of one feature,
@@ -20,6 +26,7 @@ SHAPES = (
     (66, 70, 34, 2, 1),
 )
 BACKENDS = ("reference", "cpu", "dense-masked")
+Shape = tuple[int, int, int, int, int]
 Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
@@ -29,6 +36,7 @@ def drawn(
     q: int,
     in_blocks: int,
     out_blocks: int,
+    *,
     rate: float = 0.5,
     dtype: torch.dtype = torch.float32,
     shared: bool = False,
@@ -86,13 +94,15 @@ def check_with_gradients(inputs: Inputs, bias: bool, backend: str, relative: flo
     assert x.dtype == out.dtype
     assert close(expected, out.double(), relative)
     wanted, got = torch.autograd.grad(expected, exact, dy.double()), torch.autograd.grad(out, given, dy)
-    assert [True] * len(wanted) == [close(one, other.double(), relative) for one, other in zip(wanted, got, strict=True)]
+    assert [True] * len(wanted) == [
+        close(one, other.double(), relative) for one, other in zip(wanted, got, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("bias", [True, False])
-def test_outputs_and_gradients_equal_the_definition(shape: tuple[int, ...], bias: bool, backend: str) -> None:
+def test_outputs_and_gradients_equal_the_definition(shape: Shape, bias: bool, backend: str) -> None:
     check_with_gradients(drawn(*shape), bias, backend)
 
 
@@ -100,7 +110,7 @@ def test_outputs_and_gradients_equal_the_definition(shape: tuple[int, ...], bias
 @pytest.mark.parametrize("dtype, relative", [(torch.bfloat16, 1e-2), (torch.float16, 2e-3), (torch.float64, 1e-12)])
 @pytest.mark.parametrize("shape", [SHAPES[3], SHAPES[5]])
 def test_other_dtypes_are_summed_wide_and_rounded_once(
-    shape: tuple[int, ...], dtype: torch.dtype, relative: float, backend: str
+    shape: Shape, dtype: torch.dtype, relative: float, backend: str
 ) -> None:
     check_with_gradients(drawn(*shape, dtype=dtype), True, backend, relative)
 
@@ -136,7 +146,7 @@ def test_packed_blocks_and_blocks_that_are_read_as_they_lie_equal_the_definition
 
 @pytest.mark.parametrize("shape", [(64, 12, 10, 3, 5), (70, 64, 32, 2, 2), (65, 5, 4, 5, 2)])
 @pytest.mark.parametrize("backend", [*BACKENDS, "bsr"])
-def test_masks_that_all_tokens_share_equal_the_definition(shape: tuple[int, ...], backend: str) -> None:
+def test_masks_that_all_tokens_share_equal_the_definition(shape: Shape, backend: str) -> None:
     if backend == "bsr":
         shape = (shape[0], 4 * shape[3], 4 * shape[4], shape[3], shape[4])
 
@@ -171,10 +181,8 @@ def test_all_live_is_the_dense_layer_and_all_dead_is_zero(tokens: int, backend: 
 
 @pytest.mark.parametrize("backend", ["reference", "cpu"])
 @pytest.mark.parametrize("shape", [SHAPES[2], SHAPES[4], SHAPES[5]])
-def test_dead_blocks_are_not_read_and_their_outputs_and_gradients_are_zero(
-    shape: tuple[int, ...], backend: str
-) -> None:
-    tokens, p, q, in_blocks, out_blocks = shape
+def test_dead_blocks_are_not_read_and_their_outputs_and_gradients_are_zero(shape: Shape, backend: str) -> None:
+    _, p, q, in_blocks, out_blocks = shape
     x, weight, bias, live_in, live_out = drawn(*shape, rate=0.3)
     alive_in, alive_out = (block_reference.spread(live, size) for live, size in ((live_in, p), (live_out, q)))
     visited = torch.zeros(out_blocks * in_blocks, dtype=torch.bool)
@@ -199,7 +207,7 @@ def test_dead_blocks_are_not_read_and_their_outputs_and_gradients_are_zero(
 @pytest.mark.parametrize("rate", [0, 0.3, 1])
 @pytest.mark.parametrize("shape", [SHAPES[1], SHAPES[2], SHAPES[5]])
 def test_touched_blocks_are_the_blocks_of_the_dense_gradient_that_a_token_visits(
-    shape: tuple[int, ...], rate: float, backend: str
+    shape: Shape, rate: float, backend: str
 ) -> None:
     _, p, q, in_blocks, out_blocks = shape
     x, _, _, live_in, live_out = drawn(*shape, rate=rate)
@@ -223,15 +231,15 @@ def test_touched_blocks_are_the_blocks_of_the_dense_gradient_that_a_token_visits
 
 
 @pytest.mark.parametrize("shape", [SHAPES[4], SHAPES[5], SHAPES[6]])
-def test_a_repetition_on_any_number_of_threads_is_equal_to_the_bit(shape: tuple[int, ...]) -> None:
+def test_a_repetition_on_any_number_of_threads_is_equal_to_the_bit(shape: Shape) -> None:
     threads = torch.get_num_threads()
     results = []
     try:
         for number in (1, 2, 1, 2):
             torch.set_num_threads(number)
-            x, weight, bias, *masks = drawn(*shape)
+            x, weight, bias, live_in, live_out = drawn(*shape)
             given = x.requires_grad_(), weight.requires_grad_(), bias.requires_grad_()
-            out = block_linear(*given, *masks, "cpu")
+            out = block_linear(*given, live_in, live_out, "cpu")
             results.append((out, *torch.autograd.grad(out.square().sum(), given)))
     finally:
         torch.set_num_threads(threads)

@@ -247,6 +247,23 @@ def test_shares_of_half_types_may_be_float32(backend: str) -> None:
     assert all(close(one, other, 2 * TOLERANCES[torch.bfloat16]) for one, other in zip(expected, got, strict=True))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("activation", CURVES)
+def test_activations_and_their_slopes_hold_far_from_zero(activation: str, dtype: torch.dtype) -> None:
+    x = torch.stack([torch.linspace(-120, 120, 961), torch.ones(961)], 1).to(dtype)
+    # One hidden feature, and a value of 1 where it is a gate.
+    weight_in = torch.eye(2, dtype=dtype)[None, : 2 if activation in GATED else 1]
+    ones = torch.ones(961, 1, dtype=dtype)
+    given = x, weight_in, torch.ones(1, 1, 1, dtype=dtype), torch.zeros(961, 1, dtype=torch.int64), ones
+
+    expected = results(partial(naive, activation=activation), wide(given))
+    got = results(partial(expert_feedforward, activation=activation, backend="cpu"), given)
+
+    rounding = 1e-6 if dtype == torch.float32 else 1e-14
+    for one, other in zip(expected[:2], got[:2], strict=True):
+        assert torch.allclose(one, other.double(), rtol=rounding, atol=rounding)
+
+
 def test_a_wrong_expert_is_seen() -> None:
     given = x, weight_in, weight_out, expert, share = arguments(SHAPES[3], "relu", torch.float64)
     planted = torch.where(expert >= 0, (expert + 1) % 2, expert)

@@ -30,7 +30,7 @@ def test_where_is_laid_over_what_is_usual() -> None:
     ("right", "wrong", "said"),
     [
         ("[[goals]]", "[[goal]]", "have no"),
-        ('against = "peers"', 'against = "peer"', "use one of limit, peers, dense, collapsed, own-bytes"),
+        ('against = "peers"', 'against = "peer"', "use one of limit, peers, dense, collapsed, own-bytes, layers"),
         ('statistic = "worst"', 'statistic = "median"', "use one of worst, mean"),
         ('statistic = "worst"', "", "lacks or does not know: statistic"),
         ('peers = ["reference"]', 'peer = ["reference"]', "lacks or does not know: peer"),
@@ -40,6 +40,9 @@ def test_where_is_laid_over_what_is_usual() -> None:
         ('statistic = "worst"', 'statistic = "mean"\nexcess_at_most_s = 1e-6', "one that a mean has not"),
         ("depth = [1, 4]", "depth = 4", "where has depth = 4"),
         ("depth = [1, 4]", 'dept = "4"', "where has dept = '4'"),
+        ("depth = [1, 4]", "options = { experts = 4 }", "where has options = {'experts': 4}"),
+        ('against = "peers"', 'against = "layers"', "peers are given exactly where"),
+        ('"reference"]', '"reference"]\nbeside = [{ layer = "dense" }]', "layers are given exactly where"),
         ("[usual]", "[usual", "are not TOML"),
     ],
 )
@@ -48,6 +51,30 @@ def test_a_goal_that_says_too_little_or_something_else_is_refused(right: str, wr
         parse_goals(RIGHT.replace(right, wrong))
 
     assert said in str(caught.value)
+
+
+LAYERS = """
+[[goals]]
+what = "beside"
+against = "layers"
+statistic = "worst"
+where = { layer = "moe-sparse", options = { experts = "16" } }
+beside = [{ layer = "mine.layers:Dense", options = { hidden = "4" } }, { layer = "mine.layers:Other" }]
+"""
+
+
+def test_a_goal_against_layers_may_have_no_bound() -> None:
+    (goal,) = parse_goals(LAYERS)
+
+    assert goal.told
+    assert ("mine.layers:Dense", {"hidden": "4"}) == (goal.beside[0]["layer"], goal.beside[0]["options"])
+    assert not parse_goals(LAYERS.replace("where", "ratio_at_most = 1.1\nwhere"))[0].told
+
+
+@pytest.mark.parametrize("wrong", ['{ layer = "a:B", options = { hidden = 4 } }', '{ options = { hidden = "4" } }'])
+def test_what_stands_beside_is_a_layer_and_its_options_are_words(wrong: str) -> None:
+    with pytest.raises(InputError, match="give a layer, and options as a table of words"):
+        parse_goals(LAYERS.replace('{ layer = "mine.layers:Other" }', wrong))
 
 
 def test_the_goals_of_the_package_are_those_that_were_set() -> None:
@@ -68,6 +95,17 @@ def test_the_goals_of_the_package_are_those_that_were_set() -> None:
         ("peers", "worst", 1.05, None),
         ("peers", "worst", 0.5, None),
         ("own-bytes", "worst", 1.5, None),
+        ("layers", "worst", 1.1, None),
+        ("peers", "worst", 1.0, None),
+        ("layers", "worst", 1.0, None),
+        ("layers", "worst", None, None),
+        ("layers", "worst", None, None),
+        ("layers", "worst", None, None),
+        ("peers", "worst", 1.0, None),
+        ("peers", "worst", 0.5, None),
+        ("layers", "worst", 0.5, None),
+        ("layers", "worst", 0.25, None),
+        ("layers", "worst", 0.5, None),
     ] == bounds("cpu")
     assert [
         ("limit", "mean", 1.4, None),

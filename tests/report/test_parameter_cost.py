@@ -30,7 +30,7 @@ def case(record: Record, group: str, layer: str, parameters: int, latency_s: flo
     return [
         replace(
             record,
-            case=f"{group}/{layer}/{parameters}/{call_of(point)}",
+            case=f"{group}/{layer}/{parameters}/{call_of(point)}/auto/t1",
             group=group,
             replicate=replicate,
             point=point,
@@ -103,7 +103,7 @@ def test_a_dense_layer_of_another_size_stands_for_none(run: list[Record]) -> Non
 
 def test_a_dense_layer_stands_beside_every_routing(run: list[Record]) -> None:
     imposed = [
-        replace(one, case=f"{one.case}/uniform", point=replace(one.point, routing="uniform"))
+        replace(one, case=f"uniform/{one.case}", point=replace(one.point, routing="uniform"))
         for one in run
         if one.point.layer == "moe-sparse"
     ]
@@ -112,6 +112,14 @@ def test_a_dense_layer_stands_beside_every_routing(run: list[Record]) -> None:
 
     uniform = {name for call, name in calls if call.endswith("uniform routing")}
     assert {"dense, equal FLOP", "dense, grown", "mixture"} == uniform
+
+
+def test_a_suite_that_holds_a_layer_against_its_peers_has_no_part(run: list[Record]) -> None:
+    ours, *_ = [one for one in run if one.point.layer == "moe-sparse"]
+    beside = [replace(ours, suite="beside", case=f"beside/{backend}/t1") for backend in ("auto", "grouped-mm")]
+
+    assert cost_lines(run) == cost_lines([*run, *beside])
+    assert [] == cost_lines(beside)
 
 
 def test_a_group_of_several_layers_gives_a_line_each(record: Record) -> None:

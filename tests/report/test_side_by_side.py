@@ -108,6 +108,47 @@ def test_a_point_of_one_backend_is_not_compared(make: Make) -> None:
     assert side_by_side_section(make("auto", (300.0,))) is None
 
 
+def system(make: Make, backend: str, latency_us: float, **options: str) -> list[Record]:
+    """Records of a system with options, which has no leaves."""
+    words = ",".join(f"{name}={value}" for name, value in options.items())
+    return [
+        replace(
+            record,
+            case=record.case.replace("tree-shared[collapsed]", f"memory-table[{words}]"),
+            point=replace(record.point, layer="memory-table", form="path", options=options),
+            exact=None if record.exact is None else replace(record.exact, visited_levels=None),
+        )
+        for record in make(backend, (latency_us,), depth=0)
+    ]
+
+
+def test_systems_of_different_options_are_different_layers_and_none_is_a_tree_of_depth_zero(make: Make) -> None:
+    records = [
+        record
+        for rows, latency_us in (("8", 100.0), ("16", 200.0))
+        for backend, times in (("auto", 1.0), ("embedding-bag", 2.0))
+        for record in system(make, backend, latency_us * times, lookup="ids", rows=rows)
+    ]
+
+    points = compare(records + make("auto", (10.0,), depth=0, layer="dense"))
+
+    assert {"memory-table[rows=8]": 0.5, "memory-table[rows=16]": 0.5} == pytest.approx(
+        {point.series: point.over_fastest.value for point in points if point.over_fastest is not None}
+    )
+    assert {"embedding-bag"} == {point.fastest for point in points}
+    names = [summary.name for summary in summarise_calls(points)]
+    assert ["memory-table[rows=16]: forward warm", "memory-table[rows=8]: forward warm"] == names
+    (alone,) = compare(records[:2])
+    assert "memory-table" == alone.series
+
+
+def test_a_suite_without_a_peer_has_no_part_in_the_section(make: Make) -> None:
+    beside = make("auto", (200.0,)) + make("reference", (400.0,))
+    alone = [replace(record, suite="another") for record in make("auto", (10.0,), tokens=64)]
+
+    assert beside == comparing(beside + alone)
+
+
 def test_a_summary_counts_what_a_hand_counts(make: Make) -> None:
     # Over the limit: 1.0, 4.0 (limit 200 us); 50 us over a limit of 50 us. Peers: 2x slower, 2x faster, 1.1x faster.
     records = [

@@ -10,7 +10,22 @@ from capratio.errors import InputError
 from capratio.sweep.options import option_of, value_of, values_of
 
 # A text that JSON would read as something else must come back as the text that it is.
-LOOKS_LIKE_JSON = ["1", "-0", "1e5", "true", "null", "NaN", "Infinity", '"quoted"', '"', " 7", "[1]", "{}", "", "\\u0041"]
+LOOKS_LIKE_JSON = [
+    "1",
+    "-0",
+    "1e5",
+    "true",
+    "null",
+    "NaN",
+    "Infinity",
+    '"quoted"',
+    '"',
+    " 7",
+    "[1]",
+    "{}",
+    "",
+    "\\u0041",
+]
 numbers = st.integers() | st.floats(allow_nan=False)
 texts = st.text() | st.sampled_from(LOOKS_LIKE_JSON)
 

@@ -1,4 +1,4 @@
-"""A system's case made ready, verified and measured: what it draws, looks up and decodes is the same in every sample."""
+"""A system's case made ready and verified: what it draws, looks up and decodes is the same in every sample."""
 
 import io
 import json
@@ -113,7 +113,7 @@ def test_a_row_off_by_one_is_told(pass_: str, tokens: int, monkeypatch: pytest.M
 
     monkeypatch.setattr(MemoryTable, "state_dict", one_row_on)
 
-    with pytest.raises(WrongAnswerError, match="the output is .* tolerances away from the float64 reference"):
+    with pytest.raises(WrongAnswerError, match=r"the output is .* tolerances away from the float64 reference"):
         prepared(replace(TABLE, pass_=pass_, tokens=tokens))
 
 
@@ -135,7 +135,9 @@ def test_a_gradient_of_another_row_has_no_time(monkeypatch: pytest.MonkeyPatch) 
 
     def spoilt(self: MemoryTable) -> None:
         right(self)
-        self.consumption.table.register_hook(lambda gradient: gradient.roll(1, 0))
+        self.get_parameter("consumption.table").register_hook(  # type: ignore[no-untyped-call]
+            lambda gradient: gradient.roll(1, 0)
+        )
 
     monkeypatch.setattr(MemoryTable, "reset_parameters", spoilt)
 
@@ -172,6 +174,20 @@ def test_training_holds_the_gradients_of_every_sample_against_the_verified_ones(
 
     with pytest.raises(WrongAnswerError, match="the gradient differs"):
         trial.check(0, out)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("routing", ["single", "uniform"])
+def test_a_router_that_is_all_but_certain_has_a_gradient_of_roundings_alone(routing: str, dtype: str) -> None:
+    options = {"entries": "32", "lookup": "softmax", "top_k": "1"}
+    point = replace(TABLE, in_features=256, out_features=256, pass_="train", options=options, routing=routing)
+
+    layer, _ = prepared(replace(point, dtype=dtype))
+
+    gradient = layer.get_parameter("lookup.router").grad
+    assert gradient is not None
+    # Beside the gradient of the input, of length 16 and more.
+    assert float(gradient.double().norm(dim=1).max()) < 0.02
 
 
 def test_gradients_do_not_add_up_over_samples() -> None:

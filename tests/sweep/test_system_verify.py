@@ -77,7 +77,7 @@ def test_the_row_after_the_right_one_is_told(lookup: str, consumption: str, dtyp
     layer = built(lookup, consumption, dtype)
     batch = batch_for(layer)
 
-    with pytest.raises(WrongAnswerError, match="the output is .* tolerances away from the float64 reference"):
+    with pytest.raises(WrongAnswerError, match=r"the output is .* tolerances away from the float64 reference"):
         verify_outcome(layer, batch.x, one_row_on(layer, batch))
 
 
@@ -138,6 +138,11 @@ def test_right_gradients_of_touched_rows_pass(dtype: torch.dtype) -> None:
 Change = Callable[[torch.Tensor], torch.Tensor]
 
 
+def spoil(tensor: torch.Tensor, change: Change) -> None:
+    """Let a tensor's gradient be another one."""
+    tensor.register_hook(change)  # type: ignore[no-untyped-call]
+
+
 def other_row(gradient: torch.Tensor) -> torch.Tensor:
     """The gradient with each row's at the next one."""
     if not gradient.is_sparse:
@@ -162,7 +167,7 @@ def test_a_wrong_gradient_of_a_parameter_is_told_by_its_name(
     lookup: str, consumption: str, mode: str, name: str, change: Change, dtype: torch.dtype
 ) -> None:
     layer = built(lookup, consumption, dtype, mode)
-    layer.get_parameter(name).register_hook(change)
+    spoil(layer.get_parameter(name), change)
 
     with pytest.raises(WrongAnswerError, match=f"the gradient of {name}.* is .* tolerances away from the float64"):
         verify_gradients(*trained(layer))
@@ -178,7 +183,7 @@ def test_a_gradient_at_a_row_that_no_token_reads_is_told() -> None:
         gradient[unread, 5] = 1e-30
         return gradient
 
-    layer.get_parameter("consumption.table").register_hook(spoilt)
+    spoil(layer.get_parameter("consumption.table"), spoilt)
 
     with pytest.raises(WrongAnswerError, match=r"consumption.table is not zero at 1 elements that no compared token"):
         verify_gradients(call, batch)
@@ -187,9 +192,9 @@ def test_a_gradient_at_a_row_that_no_token_reads_is_told() -> None:
 @pytest.mark.parametrize("change", [lambda g: g * 1.1, lambda g: g.roll(1, 0), lambda g: g * 0.0])
 def test_a_wrong_gradient_of_the_input_is_told(change: Change) -> None:
     call, batch = trained(built("softmax", "expert"))
-    batch.x.requires_grad_().register_hook(change)
+    spoil(batch.x.requires_grad_(), change)
 
-    with pytest.raises(WrongAnswerError, match="the gradient of the input is .* tolerances away"):
+    with pytest.raises(WrongAnswerError, match=r"the gradient of the input is .* tolerances away"):
         verify_gradients(call, batch)
 
 

@@ -229,7 +229,12 @@ def test_an_operation_without_a_rule_makes_flop_a_lower_bound() -> None:
         ("TopTwo", {}, {}, rf"{NAME}.* has no class or function 'TopTwo'; name the layer package.module:Class"),
         ("SOURCE", {}, {}, "has no class or function"),
         ("number", {}, {}, "gave int; an nn.Module is expected"),
-        ("TopOne", {"features": "8", "experts": "3"}, {"out_features": 9}, r"shape \(6, 8\) .*; the case says \(6, 9\)"),
+        (
+            "TopOne",
+            {"features": "8", "experts": "3"},
+            {"out_features": 9},
+            r"shape \(6, 8\) .*; the case says \(6, 9\)",
+        ),
         ("TopOne", {"features": "9", "experts": "3"}, {}, r"TopOne does not take an input of shape \(6, 8\)"),
         ("TwoInputs", LINEAR, {}, "does not take an input .*missing 1 required positional argument: 'mask'"),
         ("NoHalf", LINEAR, {"dtype": "float16"}, "torch.float16 on cpu: no kernel is there for torch.float16"),
@@ -260,7 +265,12 @@ def test_what_a_layer_does_not_take_or_give_is_a_record_with_one_sentence(
     ("name", "options", "pass_", "sentence"),
     [
         ("Noisy", LINEAR, "forward", "the output changes from call to call"),
-        ("TopOne", {"features": "8", "experts": "3", "dropout": "0.5"}, "train", "draws at random in training, as dropout"),
+        (
+            "TopOne",
+            {"features": "8", "experts": "3", "dropout": "0.5"},
+            "train",
+            "draws at random in training, as dropout",
+        ),
         ("Greedy", {}, "forward", "the module changes its own input"),
         ("NotANumber", {}, "forward", "the output holds NaN"),
     ],
@@ -408,7 +418,7 @@ def test_a_package_of_too_many_files_has_no_content(monkeypatch: pytest.MonkeyPa
         ('pass = "forward-grad"', "measured in the passes forward, decode and train"),
         ("out_features = 0", "out_features = 0; it must be at least 1"),
         ('pass = "decode"', "decoding is one token"),
-        ('expected = [{ parameters = 3 }]', "expected"),
+        ("expected = [{ parameters = 3 }]", "expected"),
     ],
 )
 def test_what_no_users_layer_is_measured_with_is_refused_when_the_file_is_read(
@@ -427,5 +437,5 @@ def test_a_layer_that_is_not_named_by_module_and_class_is_refused(name: str, fol
     path = folder / "mine.toml"
     path.write_text(CASES.replace(f"{NAME}:NotTwo", name))
 
-    with pytest.raises(InputError, match="name a layer of yours package.module:Class"):
+    with pytest.raises(InputError, match=r"name a layer of yours package\.module:Class"):
         read_case_files([path])

@@ -1,5 +1,7 @@
 """block_linear on the CPU, compiled: of every weight block its own tokens, those that have both of its sides live."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -37,14 +39,15 @@ def block_linear(
     if shared is not None:
         return shared.multiply(rows, weight, added).to(x.dtype)
     out = new_table(rows, len(x), len(weight))
-    operands = rows, weight, rows.new_empty(0) if added is None else added, live_in, live_out
     if out.numel() == 0:
         return out.to(x.dtype)
+    masks = array(live_in), array(live_out)
+    operands = array(rows), array(weight), array(rows.new_empty(0) if added is None else added), *masks
     use_torch_threads()
-    if _fits_dots(weight, live_in, live_out, rows.dtype) and _wants_dots(weight, live_in, live_out):
-        multiply_dots(*map(array, operands), array(out))
+    if _fits_dots(weight, live_in, live_out, rows.dtype) and _wants_dots(weight, *masks):
+        multiply_dots(*operands, array(out))
     else:
-        multiply(*map(array, operands), False, array(out))
+        multiply(*operands, False, array(out))
     return out.to(x.dtype)
 
 
@@ -108,11 +111,12 @@ def _fits_dots(weight: torch.Tensor, live_in: torch.Tensor, live_out: torch.Tens
     return whole and weight.dtype == wide
 
 
-def _wants_dots(weight: torch.Tensor, live_in: torch.Tensor, live_out: torch.Tensor) -> bool:
-    in_blocks, out_blocks = live_in.shape[1], live_out.shape[1]
+def _wants_dots(weight: torch.Tensor, live_in: Any, live_out: Any) -> bool:
+    """Whether blocks are narrow or few tokens share one, by the masks as arrays."""
+    in_blocks, out_blocks = int(live_in.shape[1]), int(live_out.shape[1])
     if weight.shape[1] // in_blocks <= NARROW_INPUTS:
         return True
-    pairs: int = count_pairs(array(live_in), array(live_out))
+    pairs: int = count_pairs(live_in, live_out)
     return pairs < FEWEST_TOKENS_IN_PANELS * in_blocks * out_blocks
 
 

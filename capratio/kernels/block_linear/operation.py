@@ -34,7 +34,7 @@ def block_linear(
     Raises InputError for shapes or dtypes that do not fit one another, blocks that do not divide the features, a
     backend that is not known or cannot run where x lies, and where a gradient is itself to be differentiated.
 
-    Source: Bengio, Bacon, Pineau & Precup 2015, arXiv 1511.06297, section 4: ((H M_H) W) M_O with block masks.
+    Source: Bengio, Bacon, Pineau & Precup 2015, arXiv 1511.06297: ((H M_H) W) M_O with block masks.
     """
     numbers: tuple[Named, ...] = (("x", x, "Np"), ("weight", weight, "qp"))
     if bias is not None:
@@ -89,7 +89,8 @@ def _check(
     operation: str, numbers: tuple[Named, ...], live_in: torch.Tensor, live_out: torch.Tensor, p: int, q: int
 ) -> None:
     check_shapes(operation, numbers, ("live_in", live_in, "NI"), torch.bool)
-    check_shapes(operation, numbers, ("live_out", live_out, "NO"), torch.bool)
+    # Of the others all is known by now.
+    check_shapes(operation, numbers[:1], ("live_out", live_out, "NO"), torch.bool)
     _check_blocks(operation, "live_in", live_in, p)
     _check_blocks(operation, "live_out", live_out, q)
 
