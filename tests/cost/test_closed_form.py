@@ -11,6 +11,7 @@ from capratio.cost.closed_forms.table import CLOSED_FORMS
 from capratio.cost.closed_forms.tree_bias import TreeBiasForm
 from capratio.cost.closed_forms.tree_shared import TreeSharedForm
 from capratio.cost.flop import Flop
+from capratio.cost.parameters import touched_weight_parameters
 from capratio.cost.spec import FORMS_OF, LAYERS, ORDERS, one_token
 from capratio.errors import InputError
 
@@ -39,10 +40,11 @@ def law_is_executed(spec: LayerSpec, order: str) -> bool:
 def test_tiny_tree_by_hand(
     layer: str, form: str, weights: int, touched_weights: int, overhead: int, per_unit: int
 ) -> None:
-    cost = closed_form(LayerSpec(layer, 3, 2, 2, form))
+    spec = LayerSpec(layer, 3, 2, 2, form)
+    cost, touched = closed_form(spec), touched_weight_parameters(spec, one_token(spec))
 
     assert (weights, weights + 2) == (cost.weight_parameters, cost.parameters)
-    assert (touched_weights, touched_weights + 2) == (cost.touched_weight_parameters, cost.touched_parameters)
+    assert (touched_weights, touched_weights + 2) == (touched, cost.touched_parameters)
     assert Flop(product=12, overhead=overhead, bias=2) == cost.flop
     assert per_unit == cost.overhead_flop_per_unit
     assert Fraction(weights * 12, (12 + overhead) * 6) == cost.capacity_fraction
@@ -52,9 +54,7 @@ def test_dense_by_hand() -> None:
     cost = closed_form(LayerSpec("dense", 3, 2))
 
     assert Flop(product=12, bias=2) == cost.flop
-    assert (6, 8, 6, 8) == (
-        cost.weight_parameters, cost.parameters, cost.touched_weight_parameters, cost.touched_parameters,
-    )  # fmt: skip
+    assert (6, 8, 8) == (cost.weight_parameters, cost.parameters, cost.touched_parameters)
     assert (0, 0) == (cost.routing_operations, cost.overhead_flop_per_unit)
     assert 1 == cost.capacity_fraction == cost.capacity_fraction_all
 
@@ -213,7 +213,7 @@ def test_a_token_touches_no_more_than_the_layer_holds(spec: LayerSpec) -> None:
     cost = closed_form(spec)
 
     assert cost.touched_parameters <= cost.parameters
-    assert cost.touched_weight_parameters <= cost.weight_parameters
+    assert touched_weight_parameters(spec, one_token(spec)) <= cost.weight_parameters
 
 
 class OneNodeTooManyForm(TreeSharedForm):

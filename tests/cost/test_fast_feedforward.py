@@ -4,7 +4,7 @@ import pytest
 
 from capratio.cost import LayerSpec, VisitedNodes, closed_form, compulsory_bytes, executed_flop, op_formulas
 from capratio.cost.flop import Flop
-from capratio.cost.parameters import expected_touched_parameters, touched_parameters
+from capratio.cost.parameters import expected_touched_parameters, touched_parameters, touched_weight_parameters
 from capratio.cost.spec import check_bits, one_token
 from capratio.errors import InputError
 
@@ -15,11 +15,11 @@ def spec(form: str, depth: int = 2, bias: bool = True, hidden: int = 4) -> Layer
 
 def test_a_leaf_network_by_hand() -> None:
     # p = 3, q = 2, h = 4, k = 2. A leaf: 4·3 + 4 + 2·4 + 2 = 26 weights, four of them; three hyperplanes of 3 + 1.
-    cost = closed_form(spec("leaf"))
+    cost, leaf = closed_form(spec("leaf")), spec("leaf")
 
     assert (4 * 26, 4 * 26 + 3 * 4) == (cost.weight_parameters, cost.parameters)
     # A token reads a leaf and the two hyperplanes on its way.
-    assert (26, 26 + 2 * 4) == (cost.touched_weight_parameters, cost.touched_parameters)
+    assert (26, 26 + 2 * 4) == (touched_weight_parameters(leaf, one_token(leaf)), cost.touched_parameters)
     # Products 2·4·3 and 2·2·4, biases 4 and 2, and two decisions of 2·3 + 1.
     assert Flop(product=40, overhead=6, gating=14) == cost.flop
     # Two decisions of 4 steps, the leaf's number, and a compare for each of 4 units.
@@ -37,10 +37,10 @@ def test_without_its_second_bias_a_leaf_lacks_a_vector_and_its_adds() -> None:
 
 def test_a_path_of_neurons_by_hand() -> None:
     # p = 3, q = 2, k = 2: seven neurons of 3 + 2 weights, three on a way; 2·(3 + 2) product and 5 of gelu for each.
-    cost = closed_form(spec("path"))
+    cost, path = closed_form(spec("path")), spec("path")
 
     assert (35, 37) == (cost.weight_parameters, cost.parameters)
-    assert (15, 17) == (cost.touched_weight_parameters, cost.touched_parameters)
+    assert (15, 17) == (touched_weight_parameters(path, one_token(path)), cost.touched_parameters)
     assert Flop(product=30, overhead=15, bias=2) == cost.flop
     assert 2 * 4 == cost.routing_operations
 

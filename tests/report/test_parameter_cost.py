@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from capratio.records.record import Record
@@ -135,7 +136,7 @@ def test_the_figure_has_a_panel_a_call_and_a_level_for_the_dense_layer(run: list
     (panel,) = drawing.figure.axes
     assert ("log", "log") == (panel.get_xscale(), panel.get_yscale())
     # The level and its point, the dense line, the mixture.
-    assert 4 == len([line for line in panel.lines if len(line.get_xdata()) > 0])
+    assert 4 == len([line for line in panel.lines if np.size(line.get_xdata())])
 
 
 def test_nothing_is_drawn_of_no_lines() -> None:

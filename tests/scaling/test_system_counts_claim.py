@@ -29,6 +29,7 @@ def measured(laboratory: Any, layer: str, tokens: int = 1, pass_: str = "forward
         visits=dict(visits.counts),
     )
     point = replace(like_dense.point, layer=layer, tokens=tokens, pass_=pass_, options=spec.options or None)
+    assert isinstance(like_dense, Record)
     return replace(like_dense, point=point, exact=replace(exact, **changed), case=f"{layer}/{pass_}")
 
 

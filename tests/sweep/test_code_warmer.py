@@ -64,7 +64,8 @@ def test_it_touches_weights_of_its_own_and_few(layer: str, form: str, depth: int
     # A path of two bits has 7 nodes.
     nodes, point = 7, warm_code.case.point
     assert point.in_features == point.out_features == TWIN_FEATURES
-    assert closed_form(spec_of(warm_code.case.point)).parameters <= nodes * TWIN_FEATURES * TWIN_FEATURES + TWIN_FEATURES
+    most = nodes * TWIN_FEATURES * TWIN_FEATURES + TWIN_FEATURES
+    assert closed_form(spec_of(warm_code.case.point)).parameters <= most
     assert all(torch.equal(before[name], tensor) for name, tensor in full.state_dict().items())
 
 

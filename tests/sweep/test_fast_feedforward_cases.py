@@ -17,7 +17,7 @@ from capratio.layers.table import Layer, build
 from capratio.records.codec import decode
 from capratio.records.record import Record
 from capratio.sweep import worker
-from capratio.sweep.case import Case, Sampling, spec_of
+from capratio.sweep.case import Case, Sampling
 from capratio.sweep.case_file import read_case_files
 from capratio.sweep.draw import draw_weights
 from capratio.sweep.job import Job, plan_jobs
@@ -46,7 +46,7 @@ def test_units_of_a_leaf_stand_in_the_name_where_they_are_not_the_usual_ones(tmp
 
     assert usual.id.startswith("fast-feedforward[leaf,nobias,gate=descent]/p8-q8-k2/")
     assert few.id.startswith("fast-feedforward[leaf,nobias,gate=descent,hidden=4]/p8-q8-k2/")
-    assert [32, 4] == [spec_of(case.point).hidden for case in (usual, few)]
+    assert [32, 4] == [tree_spec_of(case.point).hidden for case in (usual, few)]
 
 
 def test_units_of_a_leaf_and_other_gates_make_no_cases_of_a_path(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from capratio.sweep import profile_case as room
 from capratio.sweep.case import Case, Sampling
 from capratio.sweep.find_case import find_case
 from capratio.sweep.measure_case import count_exactly
-from capratio.sweep.profile_case import SEED, TRACE, CaseProfile, profile_case
 from capratio.sweep.prepare import build_layer, prepare_trial
+from capratio.sweep.profile_case import SEED, TRACE, CaseProfile, profile_case
 from tests.sweep.points import POINT
 
 CEILINGS = Ceilings(0.0, 1, "cpu", ((1e4, 1e11), (1e8, 1e10)), (), (), {"float32": 1e11}, 0.0)

@@ -56,6 +56,7 @@ def test_backends_share_the_weights_and_do_not_copy_them() -> None:
 
     sibling = with_backend(layer, "grouped-mm")
 
+    assert isinstance(sibling, GatedLayer)
     assert ("reference", "grouped-mm") == (layer.backend, sibling.backend)
     assert sibling.weight is layer.weight
 

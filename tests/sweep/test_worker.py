@@ -26,8 +26,8 @@ from capratio.sweep.case import Case, Sampling
 from capratio.sweep.code_warmer import CodeWarmer
 from capratio.sweep.estimate import estimated_bytes, gradient_bytes
 from capratio.sweep.job import Job
-from capratio.sweep.refusal import RefusedError
 from capratio.sweep.prepare import build_layer, prepare_trial
+from capratio.sweep.refusal import RefusedError
 from capratio.sweep.trial import Trial
 from tests.sweep.points import POINT
 
