@@ -17,7 +17,7 @@ from capratio.layers.table import Layer, build
 from capratio.records.codec import decode
 from capratio.records.record import Record
 from capratio.sweep import worker
-from capratio.sweep.case import Case, Sampling
+from capratio.sweep.case import Case, Sampling, tree_spec_of
 from capratio.sweep.case_file import read_case_files
 from capratio.sweep.draw import draw_weights
 from capratio.sweep.job import Job, plan_jobs

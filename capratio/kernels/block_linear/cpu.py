@@ -7,7 +7,7 @@ import torch
 
 from capratio.kernels.block_linear.dots import multiply_dots
 from capratio.kernels.block_linear.live_lists import count_pairs
-from capratio.kernels.block_linear.one_mask import shared_masks
+from capratio.kernels.block_linear.one_mask import multiply_one_mask, one_mask
 from capratio.kernels.block_linear.outer import sum_blocks, sum_live
 from capratio.kernels.block_linear.panels import multiply
 from capratio.kernels.block_linear.reference import visited_pairs
@@ -23,6 +23,8 @@ from capratio.kernels.precision import product_dtype, sum_dtype
 # blocks of 16, 0.40 / 1.0 / 5.1 against 0.18 / 0.60 / 3.3. Least of 21 calls; others used the machine too.
 FEWEST_TOKENS_IN_PANELS = 12
 NARROW_INPUTS = 16
+# Fewer tokens are not worth gathering the live rows of the weight.
+FEWEST_TOKENS_OF_ONE_MASK = 64
 
 
 def block_linear(
@@ -35,16 +37,15 @@ def block_linear(
     """y = ((x M_in) W^T + b) M_out: (N, p), (q, p), (q,), (N, B_in), (N, B_out) -> (N, q)."""
     rows = x.to(product_dtype(x))
     added = None if bias is None else bias.to(rows.dtype)
-    shared = shared_masks(live_in, live_out)
-    if shared is not None:
-        return shared.multiply(rows, weight, added).to(x.dtype)
     out = new_table(rows, len(x), len(weight))
     if out.numel() == 0:
         return out.to(x.dtype)
     masks = array(live_in), array(live_out)
     operands = array(rows), array(weight), array(rows.new_empty(0) if added is None else added), *masks
     use_torch_threads()
-    if _fits_dots(weight, live_in, live_out, rows.dtype) and _wants_dots(weight, *masks):
+    if len(x) >= FEWEST_TOKENS_OF_ONE_MASK and one_mask(masks[0]) and one_mask(masks[1]):
+        multiply_one_mask(*operands, array(out))
+    elif _fits_dots(weight, live_in, live_out, rows.dtype) and _wants_dots(weight, *masks):
         multiply_dots(*operands, array(out))
     else:
         multiply(*operands, False, array(out))
@@ -56,9 +57,6 @@ def block_linear_input_gradient(
 ) -> torch.Tensor:
     """dx = ((dy M_out) W) M_in: (N, q), (q, p), (N, B_in), (N, B_out) -> (N, p)."""
     rows = grad.to(product_dtype(grad))
-    shared = shared_masks(live_in, live_out)
-    if shared is not None:
-        return shared.multiply_transposed(rows, weight).to(grad.dtype)
     out = new_table(rows, len(grad), weight.shape[1])
     if out.numel():
         use_torch_threads()
@@ -73,12 +71,7 @@ def block_linear_weight_gradient(
     in_blocks, out_blocks = live_in.shape[1], live_out.shape[1]
     total = new_table(grad, grad.shape[1], x.shape[1], dtype=product_dtype(grad))
     blocks = total.view(out_blocks, grad.shape[1] // out_blocks, in_blocks, x.shape[1] // in_blocks)
-    shared = shared_masks(live_in, live_out)
-    if shared is None:
-        _sum_blocks(grad, x, live_in, live_out, np.arange(out_blocks * in_blocks), blocks)
-    else:
-        values = shared.weight_gradient(grad.to(total.dtype), x.to(total.dtype))
-        blocks.zero_().transpose(1, 2)[shared.blocks_out.unsqueeze(1), shared.blocks_in] = values.transpose(1, 2)
+    _sum_blocks(grad, x, live_in, live_out, np.arange(out_blocks * in_blocks), blocks)
     return total.to(grad.dtype)
 
 

@@ -53,18 +53,6 @@ def padded_width(wide: Any, out: Any) -> int:
 
 
 @compile_kernel
-def all_rows_equal(live: Any) -> bool:
-    """Whether every token has the mask of the first: (N, B) uint8."""
-    for token in range(1, live.shape[0]):
-        differing = 0
-        for block in range(live.shape[1]):
-            differing += live[token, block] != live[0, block]
-        if differing > 0:
-            return False
-    return True
-
-
-@compile_kernel
 def count_pairs(live_in: Any, live_out: Any) -> int:
     """The sum over tokens of live input blocks times live output blocks: (N, B_in), (N, B_out) uint8."""
     pairs = 0

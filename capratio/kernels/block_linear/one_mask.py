@@ -1,77 +1,90 @@
-"""block_linear of a batch whose tokens share their masks: one product of the live rows and columns, gathered."""
+"""block_linear compiled for a batch whose tokens share their masks: one product of the live rows and columns, gathered."""
 
-from typing import NamedTuple
+from typing import Any
 
-import torch
+import numpy as np
+from numba import prange
 
-from capratio.kernels.block_linear.live_lists import all_rows_equal
-from capratio.kernels.cpu.compiling import array
-from capratio.kernels.leaf_linear.cpu import leaf_linear, leaf_linear_input_gradient, leaf_linear_weight_gradient
+from capratio.kernels.block_linear.live_lists import gather_live, live_lists, padded_width
+from capratio.kernels.cpu.compiling import compile_kernel, compile_parallel
+from capratio.kernels.cpu.tile_products import TILE_ROWS, multiply_rows
+from capratio.kernels.cpu.tiles import add_to, copy_row
+from capratio.kernels.cpu.widening import read_row
 
-# Fewer tokens are not worth gathering the matrix.
-FEWEST_TOKENS = 64
-
-
-class SharedMasks(NamedTuple):
-    """The live blocks of all tokens, and how many there are. blocks_in, blocks_out: int64, ascending."""
-
-    blocks_in: torch.Tensor
-    blocks_out: torch.Tensor
-    in_blocks: int
-    out_blocks: int
-
-    def multiply(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        """((x M_in) W^T + b) M_out: (N, p), (q, p), (q,) -> (N, q)."""
-        out = leaf_linear(_columns(x, self.blocks_in, self.in_blocks), self._matrix(weight), _one_node(x))
-        if bias is not None:
-            out += _columns(bias.unsqueeze(0), self.blocks_out, self.out_blocks)
-        return _spread(out, self.blocks_out, self.out_blocks, len(weight))
-
-    def multiply_transposed(self, grad: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """((dy M_out) W) M_in: (N, q), (q, p) -> (N, p)."""
-        rows = _columns(grad, self.blocks_out, self.out_blocks)
-        out = leaf_linear_input_gradient(rows, self._matrix(weight), _one_node(grad))
-        return _spread(out, self.blocks_in, self.in_blocks, weight.shape[1])
-
-    def weight_gradient(self, grad: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Of dW = (dy M_out)^T (x M_in) the live blocks: (N, q), (N, p) -> (n_out, q / B_out, n_in, p / B_in)."""
-        rows, columns = _columns(grad, self.blocks_out, self.out_blocks), _columns(x, self.blocks_in, self.in_blocks)
-        matrix = leaf_linear_weight_gradient(rows, columns, _one_node(x), 1)
-        return matrix.view(
-            len(self.blocks_out), grad.shape[1] // self.out_blocks, len(self.blocks_in), x.shape[1] // self.in_blocks
-        )
-
-    def _matrix(self, weight: torch.Tensor) -> torch.Tensor:
-        """The live rows and columns, as a table of one matrix: (q, p) -> (1, q_live, p_live)."""
-        blocks = weight.reshape(self.out_blocks, len(weight) // self.out_blocks, weight.shape[1])
-        rows = blocks.index_select(0, self.blocks_out).flatten(0, 1)
-        return _columns(rows, self.blocks_in, self.in_blocks).unsqueeze(0)
+# Tokens of a task, and its live rows in the mean: panels of tokens are packed once for so many rows.
+TASK_TOKENS, TASK_ROWS = 128, 2 * TILE_ROWS
 
 
-def shared_masks(live_in: torch.Tensor, live_out: torch.Tensor) -> SharedMasks | None:
-    """The masks that all tokens have, or None where they differ, nothing is live or tokens are few.
+@compile_kernel
+def one_mask(live: Any) -> bool:
+    """Whether every token has the mask of the first: (N, B) uint8."""
+    for token in range(1, live.shape[0]):
+        differing = 0
+        for block in range(live.shape[1]):
+            differing += live[token, block] != live[0, block]
+        if differing > 0:
+            return False
+    return True
 
-    live_in: (N, B_in). live_out: (N, B_out).
+
+@compile_parallel
+def multiply_one_mask(x: Any, weight: Any, bias: Any, live_in: Any, live_out: Any, out: Any) -> None:
+    """out = ((x M_in) W^T + bias) M_out, where all rows of a mask are equal.
+
+    x: (N, p). weight: (q, p), half types as bits. bias: (q,), or of no entries. live_in: (N, B_in), live_out: (N,
+    B_out), uint8. out: (N, q).
     """
-    if len(live_in) < FEWEST_TOKENS or not (all_rows_equal(array(live_in)) and all_rows_equal(array(live_out))):
-        return None
-    blocks_in, blocks_out = (live[0].nonzero().squeeze(1) for live in (live_in, live_out))
-    if len(blocks_in) == 0 or len(blocks_out) == 0:
-        return None
-    return SharedMasks(blocks_in, blocks_out, live_in.shape[1], live_out.shape[1])
+    tokens, blocks = live_out.shape
+    starts, listed = live_lists(live_in)
+    alive = listed[: starts[1]]
+    wide, high = x.shape[1] // live_in.shape[1], out.shape[1] // blocks
+    padded = padded_width(wide, out)
+    live_x = gather_live(x, starts, listed, wide).reshape(tokens, alive.shape[0] * padded)
+    rows = max(int(live_out[0].sum()) * high, 1)
+    # So many neighbouring blocks of outputs have the rows of a task.
+    group = min((TASK_ROWS * blocks + rows - 1) // rows, blocks)
+    tiles = (tokens + TASK_TOKENS - 1) // TASK_TOKENS
+    for task in prange((blocks + group - 1) // group * tiles):
+        first = (task % tiles) * TASK_TOKENS
+        last = min(first + TASK_TOKENS, tokens)
+        begin = (task // tiles) * group
+        end = min(begin + group, blocks)
+        factors = _live_rows(weight, alive, wide, padded, live_out[0], begin, end, high, live_x)
+        sums = np.empty((last - first, factors.shape[0]), out.dtype)
+        multiply_rows(live_x[first:last], factors, np.arange(last - first), 0, sums)
+        _put_blocks(sums, bias, live_out[0], begin, end, high, first, out)
 
 
-def _columns(rows: torch.Tensor, live: torch.Tensor, blocks: int) -> torch.Tensor:
-    """The columns of live blocks, side by side: (n, features) -> (n, live features)."""
-    return rows.reshape(len(rows), blocks, rows.shape[1] // blocks).index_select(1, live).flatten(1)
+@compile_kernel
+def _live_rows(
+    weight: Any, alive: Any, wide: int, padded: int, live_out: Any, begin: int, end: int, high: int, like: Any
+) -> Any:
+    """The live columns of the rows of the live blocks begin..end: (rows, live columns, each block padded)."""
+    rows = np.zeros((int(live_out[begin:end].sum()) * high, alive.shape[0] * padded), like.dtype)
+    place = 0
+    for block in range(begin, end):
+        if live_out[block] == 0:
+            continue
+        for row in range(block * high, (block + 1) * high):
+            for entry in range(alive.shape[0]):
+                target = rows[place, entry * padded : entry * padded + wide]
+                copy_row(target, read_row(weight[row, alive[entry] * wide : (alive[entry] + 1) * wide], target))
+            place += 1
+    return rows
 
 
-def _spread(rows: torch.Tensor, live: torch.Tensor, blocks: int, features: int) -> torch.Tensor:
-    """Columns put back to their blocks, zeros in the others: (n, live features) -> (n, features)."""
-    out = rows.new_zeros(len(rows), blocks, features // blocks)
-    out.index_copy_(1, live, rows.view(len(rows), len(live), features // blocks))
-    return out.flatten(1)
-
-
-def _one_node(rows: torch.Tensor) -> torch.Tensor:
-    return torch.zeros(len(rows), dtype=torch.int64)
+@compile_kernel
+def _put_blocks(sums: Any, bias: Any, live_out: Any, begin: int, end: int, high: int, first: int, out: Any) -> None:
+    """The sums (n, live rows), plus the bias, in the live blocks begin..end of the tokens from the first on, else 0."""
+    for t in range(sums.shape[0]):
+        place = 0
+        for block in range(begin, end):
+            target = out[first + t, block * high : (block + 1) * high]
+            if live_out[block] == 0:
+                target[:] = 0
+                continue
+            if bias.shape[0] > 0:
+                add_to(target, sums[t, place : place + high], bias[block * high : (block + 1) * high])
+            else:
+                copy_row(target, sums[t, place : place + high])
+            place += high
