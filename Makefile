@@ -11,7 +11,7 @@ MACHINE ?= $(shell uname -n)
 SOURCES := $(shell find capratio benchmarks/cases -name '*.py' -o -name '*.toml' -o -path 'capratio/report/templates/*' \
     -o -path 'capratio/gate/starter_files/*')
 
-.PHONY: help report test check published kernels systems asv gate benchmark clean
+.PHONY: help report test check published kernels systems experts asv gate benchmark clean
 
 help:  ## Say what the targets do
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -49,10 +49,16 @@ kernels: $(VENV)/installed-peers  ## Measure our kernels beside their peers (und
 	$(BIN)/capratio report runs/kernels --out reports/$(MACHINE)-kernels --made-by 'make kernels MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
 	$(BIN)/capratio verdict runs/kernels || [ $$? -eq 1 ]
 
-systems: $(VENV)/installed-peers  ## Measure every system at equal active FLOP, and experts beside their peers, and write reports/MACHINE-systems
-	$(BIN)/capratio sweep systems experts $(if $(DEVICE),--device $(DEVICE)) --out runs/systems
+systems: $(VENV)/installed  ## Measure every system at equal active FLOP (under an hour) and write reports/MACHINE-systems
+	$(BIN)/capratio sweep systems $(if $(DEVICE),--device $(DEVICE)) --out runs/systems
 	$(BIN)/capratio report runs/systems --out reports/$(MACHINE)-systems --made-by 'make systems MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
 	$(BIN)/capratio verdict runs/systems || [ $$? -eq 1 ]
+
+# Their peers lie in benchmarks/, which is no package of the wheel.
+experts: $(VENV)/installed-peers  ## Measure experts, looked-up rows and live blocks beside their peers and write reports/MACHINE-experts
+	PYTHONPATH=$(CURDIR) $(BIN)/capratio sweep experts $(if $(DEVICE),--device $(DEVICE)) --out runs/experts
+	$(BIN)/capratio report runs/experts --out reports/$(MACHINE)-experts --made-by 'make experts MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
+	$(BIN)/capratio verdict runs/experts || [ $$? -eq 1 ]
 
 # Commits that asv measures, counted back from the one that is checked out.
 COMMITS ?= 5
