@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from capratio.cost.spec import LAYERS
 from capratio.records.record import Limit, Record, Timing
 from capratio.report import goal_points, side_by_side_tables
 from capratio.report.goal_answers import GoalAnswer, answer_goals
@@ -15,7 +14,6 @@ from capratio.report.goal_points import RunCases
 from capratio.report.goal_table import goal_rows
 from capratio.report.goals import Goal
 from capratio.report.page import write_report
-from capratio.report.quantities import NOTHING
 
 Maker = Callable[..., Record]
 Make = Callable[..., list[Record]]
@@ -48,21 +46,17 @@ def make(record_maker: Maker) -> Make:
         size: int = 1000,
         mode: str = "",
         pass_: str = "forward",
-        options: dict[str, str] | None = None,
     ) -> list[Record]:
         records = []
         for replicate, latency_us in enumerate(latencies_us):
-            tree = layer if layer in LAYERS else "dense"
             record = record_maker(
-                tree, form, 8, 4, depth, tokens=tokens, pass_=pass_, cache="warm", replicate=replicate
+                layer, form, 8, 4, depth, tokens=tokens, pass_=pass_, cache="warm", replicate=replicate
             )
             assert record.exact is not None
-            given = [f"{name}={value}" for name, value in (options or {}).items()]
-            words = ",".join(word for word in ("collapsed" if form == "collapsed" else "", mode, *given) if word)
+            words = ",".join(word for word in ("collapsed" if form == "collapsed" else "", mode) if word)
             name = f"{layer}[{words}]" if words else layer
             record = replace(
                 record,
-                point=replace(record.point, layer=layer, options=options),
                 case=f"{name}/p8-q4-k{depth}/n{tokens}/float32/cpu/{pass_}/warm/text+measured/{backend}/t2",
                 exact=replace(record.exact, compulsory_bytes=size, visited_levels=(1, *(4,) * depth)),
             )
@@ -242,93 +236,6 @@ def test_a_path_bias_is_held_against_the_time_of_its_bytes(make: Make) -> None:
     assert "missed" == answer("bias", bias(make, 105.0, 105.0)).status
     # By noise alone a tree bias is faster than the layer that it adds to.
     assert "met" == answer("bias", bias(make, 99.0, 101.0, 98.0)).status
-
-
-MIXTURE, DENSE = "moe-sparse", "mine.layers:Dense"
-BESIDE = Goal(
-    "beside", "layers", "worst", {"layer": MIXTURE, "options": {"experts": "16"}}, 1.1, beside=({"layer": DENSE},)
-)
-
-
-def mixture(make: Make, *latencies_us: float | None, experts: str = "16", tokens: int = 8) -> list[Record]:
-    return make(*latencies_us, layer=MIXTURE, form="path", depth=0, tokens=tokens, options={"experts": experts})
-
-
-def users(make: Make, *latencies_us: float, hidden: str = "4", tokens: int = 8, layer: str = DENSE) -> list[Record]:
-    """A user's layer, whose process is another one."""
-    options = {"hidden": hidden}
-    return make(*latencies_us, layer=layer, form="path", depth=0, tokens=tokens, options=options, backend="module")
-
-
-def test_a_layer_is_held_against_another_one_replicate_by_replicate(make: Make) -> None:
-    # 1.2, 0.9 and 1.05; the mixture of 8 experts is another layer, and so is what has other tokens.
-    records = [
-        *mixture(make, 120, 90, 210),
-        *mixture(make, 900, 900, 900, experts="8"),
-        *users(make, 100, 100, 200),
-        *users(make, 10, 10, 10, tokens=16),
-        *users(make, 10, 10, 10, layer="mine.layers:Other"),
-    ]
-
-    (found,) = answer_goals([BESIDE], records)
-
-    assert ("met", 1) == (found.status, found.points)
-    assert found.ratio is not None
-    assert 1.05 == pytest.approx(found.ratio.value)
-
-
-def test_the_fastest_of_the_layers_beside_counts_and_options_choose_among_them(make: Make) -> None:
-    records = mixture(make, 120) + users(make, 200) + users(make, 100, hidden="8")
-    chosen = replace(BESIDE, beside=({"layer": DENSE, "options": {"hidden": "4"}},))
-
-    fastest, slower = answer_goals([BESIDE, chosen], records)
-
-    assert ("missed", "met") == (fastest.status, slower.status)
-    assert (1.2, 0.6) == pytest.approx([found.ratio.value for found in (fastest, slower) if found.ratio])
-
-
-def test_a_goal_of_a_users_layer_covers_the_options_that_it_names(make: Make) -> None:
-    goal = Goal(
-        "own",
-        "layers",
-        "worst",
-        {"layer": DENSE, "options": {"hidden": "4"}},
-        0.5,
-        beside=({"layer": DENSE, "options": {"hidden": "8"}},),
-    )
-
-    (found,) = answer_goals([goal], users(make, 100) + users(make, 400, hidden="8"))
-
-    assert ("met", 1) == (found.status, found.points)
-    assert found.ratio is not None
-    assert 0.25 == pytest.approx(found.ratio.value)
-
-
-def test_without_a_bound_what_is_seen_is_told_and_not_judged(make: Make) -> None:
-    goal = replace(BESIDE, ratio_at_most=None)
-
-    (row,) = goal_rows(answer_goals([goal], mixture(make, 300) + users(make, 100)))
-
-    assert (NOTHING, "1", "3.00\u00a0[3.00,\u00a03.00]", "told, without a goal") == (*row.cells[1:4], row.cells[5])
-    assert ("", "") == (row.tone, row.missed)
-    (absent,) = goal_rows(answer_goals([goal], mixture(make, 300)))
-    assert ("0, and 1 without a time", "not in this run") == (absent.cells[2], absent.cells[5])
-
-
-def test_an_option_of_a_gradient_is_no_mode_that_a_side_chooses(make: Make) -> None:
-    train: dict[str, Any] = {"layer": "memory-table", "form": "path", "depth": 0, "pass_": "train"}
-    goal = Goal("table", "peers", "worst", {"layer": "memory-table", "pass": "train"}, 0.5, None, ("embedding-bag",))
-    records = [
-        *make(100, **train),
-        *make(400, **train, backend="embedding-bag"),
-        *make(30, **train, mode=":weight_gradient=touched"),
-        *make(50, **train, mode=":weight_gradient=touched", backend="embedding-bag"),
-    ]
-
-    (found,) = answer_goals([goal], records)
-
-    # 0.25 and 0.6: each gradient against its like.
-    assert ("missed", 2, 1) == (found.status, found.points, found.missed_points)
 
 
 @pytest.mark.parametrize("goal", GOALS)

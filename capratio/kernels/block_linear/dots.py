@@ -29,17 +29,16 @@ def multiply_dots(x: Any, weight: Any, bias: Any, live_in: Any, live_out: Any, o
     sets = high // ROWS_OF_DOTS
     parts = min((FEWEST_TASKS + blocks - 1) // blocks, sets)
     rows = (sets + parts - 1) // parts * ROWS_OF_DOTS
+    for token in prange(tokens):
+        out[token] = 0
     for task in prange(blocks * parts):
         block = task // parts
         begin = min(block * high + (task % parts) * rows, (block + 1) * high)
         end = min(begin + rows, (block + 1) * high)
-        for token in range(tokens):
-            target = out[token, begin:end]
-            if live_out[token, block] != 0 and bias.shape[0] > 0:
-                copy_row(target, bias[begin:end])
-            else:
-                target[:] = 0
         members = live_tokens(live_out, block, 0, tokens)
+        if bias.shape[0] > 0:
+            for member in members:
+                copy_row(out[member, begin:end], bias[begin:end])
         for row in range(begin, end, ROWS_OF_DOTS):
-            for token in members:
-                add_row_dots(weight, row, x, token, listed, starts[token], starts[token + 1], wide, out, row)
+            for member in members:
+                add_row_dots(weight, row, x, member, listed, starts[member], starts[member + 1], wide, out, row)

@@ -37,6 +37,8 @@ def multiply(rows: Any, weight: Any, bias: Any, live_left: Any, live_right: Any,
     tiles = min((FEWEST_TASKS + blocks - 1) // blocks, (tokens + FEWEST_TASK_TOKENS - 1) // FEWEST_TASK_TOKENS)
     tiles = max(tiles, (tokens + TASK_TOKENS - 1) // TASK_TOKENS)
     tile = (tokens + tiles - 1) // tiles
+    for token in prange(tokens):
+        out[token] = 0
     for task in prange(blocks * tiles):
         first = (task % tiles) * tile
         last = min(first + tile, tokens)
@@ -100,15 +102,9 @@ def _multiply_block(
 
 @compile_tile
 def _put_rows(sums: Any, members: Any, first: Any, last: Any, out: Any, begin: Any, end: Any) -> None:
-    """Each member's sums in the columns begin..end of its row, zeros there in the other rows first..last."""
-    place = 0
-    for token in range(first, last):
-        target = out[token, begin:end]
-        if place < members.shape[0] and members[place] == token:
-            copy_row(target, sums[place, : end - begin])
-            place += 1
-        else:
-            target[:] = 0
+    """Each member's sums in the columns begin..end of its row."""
+    for place in range(members.shape[0]):
+        copy_row(out[members[place], begin:end], sums[place, : end - begin])
 
 
 @compile_tile
