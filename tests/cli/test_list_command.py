@@ -16,7 +16,10 @@ def rows(capsys: pytest.CaptureFixture[str], kind: str) -> dict[str, str]:
 def test_a_layer_is_listed_with_its_forms_and_gates_and_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     layers = rows(capsys, "layers")
 
-    assert ["dense", "tree-shared", "tree-unit", "tree-bias", "fast-feedforward"] == list(layers)
+    trees = ["dense", "tree-shared", "tree-unit", "tree-bias", "fast-feedforward"]
+    others = ["act", "altup", "block-policy", "dynamic-gate", "memory-table", "moe-sparse", "moe-st", "product-key"]
+    assert [*trees, *others, "winner-take-all"] == list(layers)
+    assert layers["moe-sparse"].startswith("-     -                -                   A sparsely-gated mixture ")
     assert layers["tree-shared"].startswith("tree  path, collapsed  signs, hyperplanes  The tree-gated matrix y = ")
     assert layers["tree-unit"].startswith("-     path, collapsed  signs, thresholds   The unit tree y = ")
 

@@ -1,4 +1,4 @@
-"""The cost of adaptive computation time: a state is updated until its halting units add up to one."""
+"""Adaptive computation time: a state is updated until its halting units add up to one."""
 
 from dataclasses import dataclass, replace
 from math import ceil, exp, factorial

@@ -1,4 +1,4 @@
-"""The cost of a network under alternating updates: of a wide token, or a long sequence, it computes a part."""
+"""A network under alternating updates: of a wide token, or a long sequence, it computes a part."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self

@@ -1,4 +1,4 @@
-"""The cost of a network whose hidden units live and die in blocks, as a policy decides for each token."""
+"""A network whose hidden units live and die in blocks, as a policy decides for each token."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise

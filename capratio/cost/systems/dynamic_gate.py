@@ -1,4 +1,4 @@
-"""The cost of a feedforward network whose hidden units a gate opens and closes: all of them are computed."""
+"""A feedforward network whose hidden units a gate opens and closes: all of them are computed."""
 
 from dataclasses import dataclass, replace
 from math import inf

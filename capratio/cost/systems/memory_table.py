@@ -1,4 +1,4 @@
-"""What external memory tables cost: a look-up finds entries for each token, a consumption takes them in."""
+"""External memory tables: a look-up finds entries for each token, a consumption takes them in."""
 
 from dataclasses import dataclass, replace
 from math import inf

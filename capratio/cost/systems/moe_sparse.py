@@ -1,4 +1,4 @@
-"""The cost of a sparsely-gated mixture of experts: noisy top-k, hierarchical, or strictly balanced gating."""
+"""A sparsely-gated mixture of experts: noisy top-k, hierarchical, or strictly balanced gating."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self

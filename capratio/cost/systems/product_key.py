@@ -1,4 +1,4 @@
-"""What a product-key memory costs: two short searches stand for one among all keys, and few of many values are read."""
+"""A product-key memory: two short searches stand for one among all keys, and few of many values are read."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self

@@ -1,4 +1,4 @@
-"""The cost of a dense layer with a memory of rows that winner-take-all hashes of the token find."""
+"""A dense layer with a memory of rows that winner-take-all hashes of the token find."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
