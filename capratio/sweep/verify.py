@@ -33,13 +33,16 @@ def verify_output(
 
     Raises WrongAnswerError, which names the token and the distance in tolerances.
     """
+    # A dense layer's weights are those of every token: a matrix of gigabytes is converted once.
+    shared: TokenWeights | None = None
     for token in chosen_tokens(len(x)):
         own = torch.zeros(0) if bits is None else bits[token]
         row = x[token].double()
         decision = wrong_decision(spec, state, own, row)
         if decision is not None:
             raise WrongAnswerError(f"bit {decision} of token {token} is not that of the float64 reference.")
-        weights = token_weights(spec, state, own, row)
+        weights = shared or token_weights(spec, state, own, row)
+        shared = weights if spec.layer == "dense" else None
         expected = weights.weight @ row + weights.bias
         reach = weights.magnitude @ row.abs() + weights.bias.abs()
         _compare(out[token], expected, reach, spec.in_features * weights.nodes, f"output of token {token}")
