@@ -35,12 +35,12 @@ WORDS = (
     "The largest point of each line. Parameters are all that the layer holds, over the FLOP, the bytes and the time of "
     "one token (of a batch: its share). Bytes are those that the operations read and wrote. Routing is gating FLOP and "
     "routing operations (compares, sorts, index arithmetic) in percent of all operations. The two dense layers are the "
-    "run's own: the nearest in FLOP, and the nearest in parameters, within a factor of 1.5. The exponent is the slope "
+    "run's own: the nearest in FLOP, and the nearest in parameters, within a factor of 2. The exponent is the slope "
     "of the logarithms over the line: 0 is free parameters, 1 is a dense layer's price; it is fitted, not promised. "
     "Intervals are over processes."
 )
 # A dense layer stands for another one whose size differs by less than this factor.
-NEAR = 1.5
+NEAR = 2.0
 
 
 @dataclass(frozen=True, slots=True)
