@@ -38,10 +38,12 @@ def keep_probability(logits: torch.Tensor, noisy: torch.Tensor, scale: torch.Ten
     """
     if top_k == noisy.shape[1]:
         return torch.ones_like(noisy)
+    # A softplus that underflows, where scores tie, would divide 0 by 0.
+    smallest = torch.finfo(scale.dtype).tiny
     largest = noisy.topk(top_k + 1, dim=1).values
     last, next_one = largest[:, top_k - 1 : top_k], largest[:, top_k:]
     kth_excluding = torch.where(noisy > next_one, next_one, last)
-    probability: torch.Tensor = torch.special.ndtr((logits - kth_excluding) / scale)
+    probability: torch.Tensor = torch.special.ndtr((logits - kth_excluding) / scale.clamp_min(smallest))
     return probability
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from capratio.cost.systems.contract import SystemSpec, Visits
+from capratio.errors import InputError
 from capratio.kernels.backends import REFERENCE, known_backend, resolve_backend
 from capratio.layers.input_check import check_input, under_autocast
 
@@ -107,6 +108,8 @@ class ConditionalLayer(nn.Module, ABC):
     ) -> Outcome:
         """Outputs, decisions and what losses are made of, leading dimensions flattened to N; as ``forward``."""
         check_input(x, self.in_features, self.dtype)
+        if ids is not None and not self.takes_ids:
+            raise InputError(f"ids were given to {self.spec.layer}, which does not look up by them; leave them out.")
         rows = x if x.dim() == 2 else x.reshape(-1, self.in_features)
         own_ids = None if ids is None else ids.reshape(-1)
         if not under_autocast(x) or self.dtype == torch.float64:

@@ -9,8 +9,9 @@ METHOD = (
     "nodes that the input visited. Cold means that all data a call touches were evicted before it, and that its code "
     "was not. The limit is the larger of compulsory bytes over the bandwidth measured at their footprint and "
     "FLOP over the measured matrix-product rate, from ceilings of this machine measured in the same run.",
-    "What this favours: only trees with random nodes are timed, so nothing is said about what they learn. One "
-    "shape of input decides how unevenly leaves are visited. A record says which backend ran: the reference is plain "
-    "torch, held against the dense layer's library at its best, which is against the trees. Two machines, or two runs "
-    "on a shared machine, differ by more than the intervals here, which speak for this run. See docs/method.md.",
+    "What this favours: layers with random weights are timed, so nothing is said about what they learn. One shape of "
+    "input decides how unevenly leaves, experts and rows are visited. A record says which backend ran: the reference "
+    "is plain torch, held against the dense layer's library at its best, which is against the trees. Two machines, or "
+    "two runs on a shared machine, differ by more than the intervals here, which speak for this run. See "
+    "docs/method.md.",
 )

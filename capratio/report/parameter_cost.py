@@ -27,7 +27,7 @@ HEADINGS = (
     "a byte moved",
     "a microsecond",
     "routing, of operations",
-    "latency over dense of equal FLOP",
+    "latency over dense of equal product FLOP",
     "over dense of equal parameters",
     "latency over parameters: exponent",
 )
@@ -35,20 +35,21 @@ WORDS = (
     "The largest point of each line. Parameters are all that the layer holds, over the FLOP, the bytes and the time of "
     "one token (of a batch: its share). Bytes are those that the operations read and wrote. Routing is gating FLOP and "
     "routing operations (compares, sorts, index arithmetic) in percent of all operations. The two dense layers are the "
-    "run's own: the nearest in FLOP, and the nearest in parameters, within a factor of 2. The exponent is the slope "
-    "of the logarithms over the line: 0 is free parameters, 1 is a dense layer's price; it is fitted, not promised. "
-    "Intervals are over processes."
+    "run's own: the nearest in product FLOP, and, at the largest point that has one, the nearest in parameters, within "
+    "a factor of 1.5. The exponent is the slope of the logarithms over the line: 0 is free parameters, 1 is a dense "
+    "layer's price; it is fitted, not promised. Intervals are over processes."
 )
 # A dense layer stands for another one whose size differs by less than this factor.
-NEAR = 2.0
+NEAR = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class CostPoint:
-    """One case of a line. latency_s: by replicate. flop, operations (routing ones too), routing: of the whole call."""
+    """One case of a line. latency_s: by replicate. product (FLOP), flop, operations, routing: of the whole call."""
 
     parameters: int
     tokens: int
+    product: int
     flop: int
     operations: int
     routing: int
@@ -163,16 +164,26 @@ def _row(line: CostLine, beside: Sequence[CostLine]) -> tuple[str, ...]:
         number(point.parameters / max(point.op_bytes / tokens, 1)),
         quantity(point.parameters / (per_token_s * 1e6)),
         f"{100 * point.routing_share:.2g} %",
-        _over(point, _nearest(dense, "flop", point.flop), f"{line.name} {line.call} flop"),
-        _over(point, _nearest(dense, "parameters", point.parameters), f"{line.name} {line.call} parameters"),
+        _over(point, _nearest(dense, "product", point), f"{line.name} {line.call} product"),
+        _over_equal_parameters(line, dense),
         _estimate(line.exponent),
     )
 
 
-def _nearest(dense: Sequence[CostLine], what: str, wanted: int) -> CostPoint | None:
-    """The dense point whose FLOP or parameters are nearest, if they are within a factor of ``NEAR``."""
-    points = [point for line in dense for point in line.points]
-    distances = [(abs(math.log(getattr(point, what) / wanted)), place) for place, point in enumerate(points)]
+def _over_equal_parameters(line: CostLine, dense: Sequence[CostLine]) -> str:
+    """The ratio at the largest point of a line that has a dense layer of as many parameters, and how many these are."""
+    for point in reversed(line.points):
+        twin = _nearest(dense, "parameters", point)
+        if twin is not None:
+            return f"{_over(point, twin, f'{line.name} {line.call} parameters')} at {quantity(point.parameters)}"
+    return NOTHING
+
+
+def _nearest(dense: Sequence[CostLine], what: str, wanted: CostPoint) -> CostPoint | None:
+    """The dense point whose product FLOP or parameters are nearest, if they are within a factor of ``NEAR``."""
+    size = getattr(wanted, what)
+    points = [point for line in dense for point in line.points if size and getattr(point, what)]
+    distances = [(abs(math.log(getattr(point, what) / size)), place) for place, point in enumerate(points)]
     if not distances or min(distances)[0] > math.log(NEAR):
         return None
     return points[min(distances)[1]]
@@ -200,6 +211,7 @@ def _point(records: "Sequence[Record]") -> CostPoint:
     return CostPoint(
         parameters=exact.parameters,
         tokens=first.point.tokens,
+        product=exact.flop.get("product", 0),
         flop=flop,
         operations=flop + exact.routing_operations,
         routing=exact.flop.get("gating", 0) + exact.routing_operations,

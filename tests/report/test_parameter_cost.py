@@ -76,7 +76,7 @@ def test_the_table_says_what_the_largest_point_costs(run: list[Record]) -> None:
     assert ("33.3", "25", "500\u00a0k") == (row["parameters a FLOP"], row["a byte moved"], row["a microsecond"])
     assert "33 %" == row["routing, of operations"]
     # 200 us against 1e8 parameters at 1e-10 s each.
-    assert "0.02 [0.02, 0.02]" == row["over dense of equal parameters"]
+    assert "0.02 [0.02, 0.02] at 100\u00a0M" == row["over dense of equal parameters"]
 
 
 def test_a_latency_that_does_not_move_has_exponent_0_and_a_dense_one_1(run: list[Record], record: Record) -> None:
@@ -91,7 +91,7 @@ def test_two_sizes_have_no_exponent(run: list[Record]) -> None:
 
 
 def test_a_dense_layer_of_another_size_stands_for_none(run: list[Record]) -> None:
-    # The mixture takes 3e6 FLOP, 1.5 times the dense layer's 2e6; with 5e6 there is none near.
+    # Products of 5e6 FLOP are more than 1.5 times the dense layer's 2e6.
     far = [
         replace(one, exact=replace(one.exact, flop={"product": 5_000_000}))
         for one in run
@@ -99,7 +99,7 @@ def test_a_dense_layer_of_another_size_stands_for_none(run: list[Record]) -> Non
     ]
     dense = [one for one in run if one.point.layer == "dense"]
 
-    assert NOTHING == row_of([*dense, *far], "mixture")["latency over dense of equal FLOP"]
+    assert NOTHING == row_of([*dense, *far], "mixture")["latency over dense of equal product FLOP"]
 
 
 def test_a_dense_layer_stands_beside_every_routing(run: list[Record]) -> None:
