@@ -137,3 +137,12 @@ def test_the_load_of_the_hierarchy_by_loops() -> None:
 
     assert pytest.approx(expected) == hierarchical_load(of_group, within, group).tolist()
     assert [0.0, 0.0, 0.0] == expected[9:]
+
+
+def test_noise_that_underflows_where_scores_tie_leaves_the_load_finite() -> None:
+    tied, silent = torch.zeros(2, 4), torch.zeros(2, 4)
+
+    probability = keep_probability(tied, tied, silent, 2)
+
+    # Each score equals the one that it would have to exceed.
+    assert [0.5] * 8 == probability.flatten().tolist()

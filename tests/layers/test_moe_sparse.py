@@ -253,3 +253,10 @@ def test_refusals_name_what_was_given() -> None:
         build("noisy")(drawn(2, 4))
     with pytest.raises(InputError, match="convert one of them"):
         build("noisy")(drawn(2, 5, dtype=torch.float64))
+
+
+def test_ids_are_refused_by_a_layer_that_does_not_look_up_by_them() -> None:
+    layer = SparselyGatedMixture(4, 4, experts=2, hidden=3)
+
+    with pytest.raises(InputError, match="ids were given to moe-sparse, which does not look up by them"):
+        layer(torch.randn(2, 4), ids=torch.zeros(2, dtype=torch.int64))
