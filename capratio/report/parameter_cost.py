@@ -41,6 +41,8 @@ WORDS = (
 )
 # A dense layer stands for another one whose size differs by less than this factor.
 NEAR = 1.5
+# Over a narrower range of parameters a slope says nothing.
+LEAST_RANGE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,9 @@ class CostLine:
 
     @property
     def exponent(self) -> Estimate | None:
-        """The slope of log latency over log parameters, over processes; None under three sizes."""
+        """The slope of log latency over log parameters, over processes; None under three sizes, or a range under 2."""
         sizes = {point.parameters for point in self.points}
-        if len(sizes) < 3:
+        if len(sizes) < 3 or max(sizes) < LEAST_RANGE * min(sizes):
             return None
         replicates = sorted(set.intersection(*(set(point.latency_s) for point in self.points)))
         slopes = [_slope([(point.parameters, point.latency_s[each]) for point in self.points]) for each in replicates]

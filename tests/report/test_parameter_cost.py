@@ -90,6 +90,12 @@ def test_two_sizes_have_no_exponent(run: list[Record]) -> None:
     assert NOTHING == row_of(run, "dense, grown")["latency over parameters: exponent"]
 
 
+def test_sizes_that_hardly_differ_have_no_exponent(record: Record) -> None:
+    alike = [one for size in (1000, 1001, 1002) for one in case(record, "alike", "altup", size, 1e-4)]
+
+    assert NOTHING == row_of(alike, "alike")["latency over parameters: exponent"]
+
+
 def test_a_dense_layer_of_another_size_stands_for_none(run: list[Record]) -> None:
     # Products of 5e6 FLOP are more than 1.5 times the dense layer's 2e6.
     far = [
