@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from capratio.cost.operation import OperationCost
 from capratio.cost.spec import PASSES
 from capratio.cost.systems.block_policy import BlockPolicySpec
 from capratio.errors import InputError
@@ -82,8 +83,8 @@ def test_the_specification_is_that_of_the_options() -> None:
     assert BlockPolicySpec(5, 3) == BlockPolicyNetwork(5, 3).spec
 
 
-def executed(layer: BlockPolicyNetwork, tokens: int, pass_: str) -> None:
-    """What is counted equals what is promised."""
+def promised_and_counted(layer: BlockPolicyNetwork, tokens: int, pass_: str) -> tuple[OperationCost, OperationCost]:
+    """What the closed form promises of a call, and what is counted while it runs."""
     layer.train(pass_ == "train").zero_grad()
     x = drawn(tokens, 5, dtype=torch.float32).requires_grad_(pass_ in ("train", "forward-grad"))
     visits = layer.visits(layer.outcome(x, generator=coins()).decisions)
@@ -95,11 +96,7 @@ def executed(layer: BlockPolicyNetwork, tokens: int, pass_: str) -> None:
         if pass_ == "train":
             torch.autograd.backward(out, torch.ones_like(out))
 
-    counted = count_operations(call, strict=True).cost
-    promised = layer.spec.executed(visits, pass_)
-
-    assert promised.flop == counted.flop
-    assert promised.routing_operations == counted.routing_operations
+    return layer.spec.executed(visits, pass_), count_operations(call, strict=True).cost
 
 
 @pytest.mark.parametrize("pass_", PASSES)
@@ -107,7 +104,10 @@ def executed(layer: BlockPolicyNetwork, tokens: int, pass_: str) -> None:
 def test_what_is_counted_is_what_is_promised(options: dict[str, Any], pass_: str) -> None:
     layer = built(dtype=torch.float32, **options)
     for tokens in (1,) if pass_ == "decode" else (0, 1, 2, 7):
-        executed(layer, tokens, pass_)
+        promised, counted = promised_and_counted(layer, tokens, pass_)
+
+        assert promised.flop == counted.flop
+        assert promised.routing_operations == counted.routing_operations
 
 
 def test_what_is_touched_has_a_gradient() -> None:

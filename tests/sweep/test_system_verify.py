@@ -46,6 +46,15 @@ def answered(layer: MemoryTable, batch: Batch) -> Outcome:
     return SystemCall(layer, "forward", None).outcome(batch)
 
 
+def told_wrong(verify: Callable[[], None]) -> str | None:
+    """What is said to be wrong, or None."""
+    try:
+        verify()
+    except WrongAnswerError as error:
+        return str(error)
+    return None
+
+
 def one_row_on(layer: MemoryTable, batch: Batch) -> Outcome:
     """The answer with the right choices, of a layer that reads the row after the one that it should."""
     table = next(parameter for name, parameter in layer.named_parameters() if name.startswith("consumption."))
@@ -63,8 +72,12 @@ def one_row_on(layer: MemoryTable, batch: Batch) -> Outcome:
 def test_a_right_answer_passes(lookup: str, consumption: str, dtype: torch.dtype, tokens: int) -> None:
     layer = built(lookup, consumption, dtype)
     batch = batch_for(layer, tokens)
+    right = answered(layer, batch)
 
-    verify_outcome(layer, batch.x, answered(layer, batch))
+    assert told_wrong(lambda: verify_outcome(layer, batch.x, right)) is None
+    # The same call tells the answer that is not there, wherever it looks at one.
+    missing = replace(right, out=torch.zeros_like(right.out))
+    assert (tokens > 0) == (told_wrong(lambda: verify_outcome(layer, batch.x, missing)) is not None)
 
 
 # A softmax's share of a row, or 32 features behind 256, are less than what bfloat16 rounds off the token.
@@ -117,6 +130,11 @@ def test_an_output_that_is_no_number_is_told() -> None:
         verify_outcome(layer, batch.x, replace(right, out=right.out * torch.nan))
 
 
+def has_gradients(layer: torch.nn.Module) -> bool:
+    """Whether what was compared was more than zeros."""
+    return any(p.grad is not None and bool(p.grad.to_dense().count_nonzero()) for p in layer.parameters())
+
+
 def trained(layer: MemoryTable, tokens: int = 20) -> tuple[SystemCall, Batch]:
     """A training call with a gradient for the output, and what it is given."""
     incoming = torch.randn(tokens, layer.out_features, generator=torch.Generator().manual_seed(3)).to(layer.dtype)
@@ -127,12 +145,18 @@ def trained(layer: MemoryTable, tokens: int = 20) -> tuple[SystemCall, Batch]:
 @every_kind
 @pytest.mark.parametrize("tokens", [0, 20, VERIFIED_TOKENS + 6])
 def test_right_gradients_pass(lookup: str, consumption: str, dtype: torch.dtype, tokens: int) -> None:
-    verify_gradients(*trained(built(lookup, consumption, dtype), tokens))
+    call, batch = trained(built(lookup, consumption, dtype), tokens)
+
+    assert told_wrong(lambda: verify_gradients(call, batch)) is None
+    assert has_gradients(call.layer) == (tokens > 0)
 
 
 @every_dtype
 def test_right_gradients_of_touched_rows_pass(dtype: torch.dtype) -> None:
-    verify_gradients(*trained(built("sign-lsh", "add", dtype, weight_gradient="touched")))
+    call, batch = trained(built("sign-lsh", "add", dtype, weight_gradient="touched"))
+
+    assert told_wrong(lambda: verify_gradients(call, batch)) is None
+    assert has_gradients(call.layer)
 
 
 Change = Callable[[torch.Tensor], torch.Tensor]
