@@ -51,15 +51,12 @@ def without_place(error: InputError, path: Path) -> InputError:
 
 def _toml(text: str) -> str:
     """A number, a truth value or a text in JSON's quotes is the value that it says; everything else is a text."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return _quoted(text)
-    if isinstance(value, bool):
-        return text
-    if isinstance(value, int | float):
-        return repr(value)
-    return _quoted(value if isinstance(value, str) else text)
+    from capratio.sweep.options import value_of
+
+    value = value_of(text)
+    if isinstance(value, str):
+        return _quoted(value)
+    return json.dumps(value) if isinstance(value, bool) else repr(value)
 
 
 def _quoted(text: str) -> str:

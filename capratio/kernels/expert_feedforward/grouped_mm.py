@@ -9,10 +9,9 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import grouped_mm
 
-from capratio.errors import InputError
 from capratio.kernels.expert_feedforward.activations import activate, activation_gradient
 from capratio.kernels.expert_feedforward.expert_check import check_experts
-from capratio.kernels.leaf_linear.grouped_mm import CUDA_GROUPS, DTYPES, STRIDE_BYTES
+from capratio.kernels.library_groups import check_widths, sort_groups
 from capratio.kernels.precision import add_rows, product_dtype, sum_dtype
 
 
@@ -45,7 +44,7 @@ def expert_feedforward(
     Raises InputError for a dtype, a width or a number of experts that torch's product does not take; so do the
     gradients.
     """
-    _check(x, weight_in, weight_out)
+    check_widths(x, *weight_in.shape[1:], *weight_out.shape[1:])
     slots = _sort(expert, len(weight_in))
     before = slots.multiply(x.index_select(0, slots.tokens), weight_in.transpose(1, 2))
     outputs = slots.multiply(activate(before, activation), weight_out.transpose(1, 2))
@@ -65,7 +64,7 @@ def expert_feedforward_gradients(
     activation: str,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """The gradients to x, weight_in, weight_out and share: (N, q), (N k, m), and as expert_feedforward."""
-    _check(x, weight_in, weight_out)
+    check_widths(x, *weight_in.shape[1:], *weight_out.shape[1:])
     slots = _sort(expert, len(weight_in))
     incoming, inputs = (rows.index_select(0, slots.tokens) for rows in (grad, x))
     to_units, factors = slots.multiply(incoming, weight_out), _factors(share, slots)
@@ -81,17 +80,10 @@ def expert_feedforward_gradients(
 
 
 def _sort(expert: torch.Tensor, experts: int) -> _Sorted:
-    if expert.is_cuda and experts >= CUDA_GROUPS:
-        raise InputError(
-            f"backend='grouped-mm' was given {experts} experts on CUDA, where torch.nn.functional.grouped_mm takes "
-            f"fewer than {CUDA_GROUPS}; use another backend."
-        )
     if not expert.is_cuda:
         check_experts(expert, experts)
     flat = expert.reshape(-1)
-    keys, order = torch.sort(flat.where(flat >= 0, experts), stable=True)
-    # Counting by bincount would wait for a device to tell how many there are.
-    ends = torch.searchsorted(keys, torch.arange(experts, device=keys.device), right=True, out_int32=True)
+    keys, order, ends = sort_groups(flat.where(flat >= 0, experts), experts)
     return _Sorted(order, order // max(expert.shape[1], 1), keys >= experts, ends)
 
 
@@ -99,18 +91,3 @@ def _factors(share: torch.Tensor, slots: _Sorted) -> torch.Tensor:
     """The share of each place, in float32 where that is a half type, and zero where there is no expert: (S, 1)."""
     factors = share.reshape(-1).to(sum_dtype(share.dtype)).index_select(0, slots.order)
     return factors.masked_fill_(slots.dropped, 0).unsqueeze(1)
-
-
-def _check(x: torch.Tensor, *tables: torch.Tensor) -> None:
-    if x.dtype not in DTYPES:
-        raise InputError(
-            f"backend='grouped-mm' was given {x.dtype}; torch.nn.functional.grouped_mm takes float32, bfloat16 and "
-            "float16, use another backend."
-        )
-    for width in (size for table in tables for size in table.shape[1:]):
-        if width * x.itemsize % STRIDE_BYTES:
-            raise InputError(
-                f"backend='grouped-mm' was given {width} features of {x.itemsize} bytes; "
-                f"torch.nn.functional.grouped_mm takes strides that are multiples of {STRIDE_BYTES} bytes, give such "
-                "widths or use another backend."
-            )

@@ -12,7 +12,7 @@ import torch
 from capratio.errors import InputError
 from capratio.kernels.expert_feedforward.activations import is_gated
 from capratio.kernels.expert_feedforward.expert_check import check_experts
-from capratio.kernels.leaf_linear.grouped_mm import DTYPES, STRIDE_BYTES
+from capratio.kernels.library_groups import DTYPES, STRIDE_BYTES
 from capratio.kernels.precision import product_dtype
 
 try:

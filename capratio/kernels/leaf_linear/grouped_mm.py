@@ -8,14 +8,8 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import grouped_mm
 
-from capratio.errors import InputError
+from capratio.kernels.library_groups import check_widths, sort_groups
 from capratio.kernels.touched_rows import touched_rows
-
-DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-# The strides that torch takes are multiples of this.
-STRIDE_BYTES = 16
-# On CUDA torch takes fewer groups than this.
-CUDA_GROUPS = 1024
 
 
 class _Sorted(NamedTuple):
@@ -50,7 +44,7 @@ def leaf_linear_input_gradient(grad: torch.Tensor, weight: torch.Tensor, node: t
 
 def leaf_linear_weight_gradient(grad: torch.Tensor, x: torch.Tensor, node: torch.Tensor, rows: int) -> torch.Tensor:
     """dW[r] = sum over the tokens n of node r of dy_n x_n^T: (N, q), (N, p), (N,) -> (rows, q, p)."""
-    _check(grad, grad.shape[1], x.shape[1])
+    check_widths(grad, grad.shape[1], x.shape[1])
     groups = _sort(node, rows)
     columns = grad.index_select(0, groups.order).t()
     return grouped_mm(columns, x.index_select(0, groups.order), offs=groups.ends)
@@ -65,33 +59,11 @@ def leaf_linear_touched_gradient(
 
 
 def _multiply(rows: torch.Tensor, matrices: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
-    _check(rows, *matrices.shape[1:])
+    check_widths(rows, *matrices.shape[1:])
     groups = _sort(node, len(matrices))
     return groups.restore(grouped_mm(rows.index_select(0, groups.order), matrices, offs=groups.ends))
 
 
 def _sort(node: torch.Tensor, rows: int) -> _Sorted:
-    if node.is_cuda and rows >= CUDA_GROUPS:
-        raise InputError(
-            f"backend='grouped-mm' was given {rows} matrices on CUDA, where torch.nn.functional.grouped_mm takes fewer "
-            f"than {CUDA_GROUPS}; use another backend."
-        )
-    ascending, order = torch.sort(node, stable=True)
-    # Counting by bincount would wait for a device to tell how many there are.
-    ends = torch.searchsorted(ascending, torch.arange(rows, device=node.device), right=True, out_int32=True)
+    _, order, ends = sort_groups(node, rows)
     return _Sorted(order, ends)
-
-
-def _check(rows: torch.Tensor, *widths: int) -> None:
-    if rows.dtype not in DTYPES:
-        raise InputError(
-            f"backend='grouped-mm' was given {rows.dtype}; torch.nn.functional.grouped_mm takes float32, bfloat16 and "
-            "float16, use another backend."
-        )
-    for width in widths:
-        if width * rows.itemsize % STRIDE_BYTES:
-            raise InputError(
-                f"backend='grouped-mm' was given {width} features of {rows.itemsize} bytes; "
-                f"torch.nn.functional.grouped_mm takes strides that are multiples of {STRIDE_BYTES} bytes, give such "
-                "widths or use another backend."
-            )
