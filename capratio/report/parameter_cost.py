@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from capratio.cost.spec import LAYERS
-from capratio.report.quantities import NOTHING, number, quantity
+from capratio.report.quantities import NOTHING, measured, number, quantity
 from capratio.report.side_by_side import Estimate, comparing, difference_over_processes, ratio_over_processes
 
 if TYPE_CHECKING:
@@ -101,14 +101,14 @@ def cost_lines(records: "Iterable[Record]") -> list[CostLine]:
     """
     kept = list(records)
     compared = {record.suite for record in comparing(kept)}
-    measured = [one for one in kept if one.measured and _costs(one.exact) and one.suite not in compared]
-    if all(record.point.layer in LAYERS for record in measured):
+    timed = [one for one in kept if one.measured and _costs(one.exact) and one.suite not in compared]
+    if all(record.point.layer in LAYERS for record in timed):
         return []
     calls_of_dense: dict[str, set[str]] = {}
-    for record in measured:
+    for record in timed:
         calls_of_dense.setdefault(call_of(replace(record.point, routing="measured")), set()).add(call_of(record.point))
     grouped: dict[tuple[str, str, str], dict[str, list[Record]]] = {}
-    for record in measured:
+    for record in timed:
         own = call_of(record.point)
         # A dense layer has no routing, and stands beside every one.
         for call in sorted(calls_of_dense[own]) if record.point.layer == DENSE else (own,):
@@ -168,7 +168,7 @@ def _row(line: CostLine, beside: Sequence[CostLine]) -> tuple[str, ...]:
         f"{100 * point.routing_share:.2g} %",
         _over(point, _nearest(dense, "product", point), f"{line.name} {line.call} product"),
         _over_equal_parameters(line, dense),
-        _estimate(line.exponent),
+        _exponent(line.exponent),
     )
 
 
@@ -196,10 +196,14 @@ def _over(point: CostPoint, dense: CostPoint | None, name: str) -> str:
         return NOTHING
     common = sorted(point.latency_s.keys() & dense.latency_s.keys())
     ratios = [point.latency_s[each] / dense.latency_s[each] for each in common]
-    return _estimate(ratio_over_processes(ratios, name)) if ratios else NOTHING
+    if not ratios:
+        return NOTHING
+    ratio = ratio_over_processes(ratios, name)
+    return measured(ratio.value, ratio.low, ratio.high)
 
 
-def _estimate(estimate: Estimate | None) -> str:
+def _exponent(estimate: Estimate | None) -> str:
+    """To two decimals, as a slope near 0 has no significant digits."""
     if estimate is None:
         return NOTHING
     return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
