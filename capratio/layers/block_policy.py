@@ -131,7 +131,8 @@ class BlockPolicyNetwork(ConditionalLayer):
         return block_linear(h, self.weights[layer], self.biases[layer], live_in, live_out, self.backend)
 
     def _activate(self, h: torch.Tensor) -> torch.Tensor:
-        return torch.relu(h) if self.spec.activation == "relu" else torch.tanh(h)
+        # In place: of few live blocks, fresh memory for the whole table would cost more than both products.
+        return torch.relu_(h) if self.spec.activation == "relu" else torch.tanh_(h)
 
 
 def policy_surrogate(outcome: Outcome, cost: torch.Tensor, baseline: Baseline | None = None) -> torch.Tensor:
