@@ -6,12 +6,11 @@ test_cuda_kernels_interpreted.py runs this file in the second way.
 import pytest
 import torch
 
-from capratio.kernels import backends
 from capratio.kernels.block_linear import block_linear, block_linear_touched
+from tests.kernels.cuda_device import DEVICE, marks, need_device
 
-INTERPRETED = backends.interprets_triton()
-DEVICE = "cpu" if INTERPRETED else "cuda"
-pytestmark = [] if INTERPRETED else [pytest.mark.cuda]
+need_device()
+pytestmark = marks
 
 # Of the largest result.
 TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 2e-3}

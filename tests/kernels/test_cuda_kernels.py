@@ -13,7 +13,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capratio.kernels import backends
 from capratio.kernels.cuda import cuda_blocks, token_tiles
 from capratio.kernels.cuda.cuda_blocks import CudaBlocks, OuterBlocks, ProductBlocks, RowBlocks
 from capratio.kernels.leaf_index import leaf_index
@@ -40,11 +39,10 @@ from capratio.kernels.unit_lookup import (
     unit_lookup_weight_gradient,
 )
 from capratio.layers.tree_gated_linear import TreeGatedLinear
+from tests.kernels.cuda_device import DEVICE, INTERPRETED, marks, need_device
 
-INTERPRETED = backends.interprets_triton()
-DEVICE = "cpu" if INTERPRETED else "cuda"
-on_gpu_or_interpreted = [] if INTERPRETED else [pytest.mark.cuda]
-pytestmark = on_gpu_or_interpreted
+need_device()
+pytestmark = marks
 
 # Of the largest result: inputs are the same for the oracle, so that what is left is the rounding of results and of
 # formed matrices.

@@ -8,15 +8,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from capratio.kernels import backends
 from capratio.kernels.cuda import cuda_blocks
 from capratio.kernels.cuda.cuda_blocks import CUDA_BLOCKS, ProductBlocks, pick, pick_product
 from capratio.kernels.cuda.tiles_triton import tile_tokens
 from capratio.kernels.cuda.token_tiles import sort_tokens
+from tests.kernels.cuda_device import DEVICE, marks, need_device
 
-INTERPRETED = backends.interprets_triton()
-DEVICE = "cpu" if INTERPRETED else "cuda"
-pytestmark = [] if INTERPRETED else [pytest.mark.cuda]
+need_device()
+pytestmark = marks
 
 
 def whole(rows: int, *shape: int) -> torch.Tensor:

@@ -9,13 +9,12 @@ import pytest
 import torch
 
 from capratio.cost.op_formulas.expert_feedforward import ACTIVATIONS, first_rows
-from capratio.kernels import backends
 from capratio.kernels.cuda import cuda_blocks
 from capratio.kernels.expert_feedforward import activation_triton, expert_feedforward
+from tests.kernels.cuda_device import DEVICE, marks, need_device
 
-INTERPRETED = backends.interprets_triton()
-DEVICE = "cpu" if INTERPRETED else "cuda"
-pytestmark = [] if INTERPRETED else [pytest.mark.cuda]
+need_device()
+pytestmark = marks
 
 # Of the largest result; half types round what lies between the products.
 TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 5e-2, torch.float16: 5e-3}

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from capratio.kernels import backends
 from capratio.kernels.cuda import cuda_blocks
 from capratio.kernels.cuda.cuda_blocks import RowBlocks
 from capratio.kernels.row_lookup import (
@@ -19,10 +18,10 @@ from capratio.kernels.row_lookup import (
     row_lookup_table_gradient,
     row_lookup_touched_gradient,
 )
+from tests.kernels.cuda_device import DEVICE, marks, need_device
 
-INTERPRETED = backends.interprets_triton()
-DEVICE = "cpu" if INTERPRETED else "cuda"
-pytestmark = [] if INTERPRETED else [pytest.mark.cuda]
+need_device()
+pytestmark = marks
 
 ROWS = 9
 # Of sums of up to 40 terms of the size of 1.
