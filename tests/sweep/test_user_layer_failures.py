@@ -1,0 +1,103 @@
+"""A user's module that cannot be measured: a record with one sentence that says why."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from capratio.records.record import Record
+from tests.sweep.user_module import GOOD, LINEAR, NAME, measured
+
+pytestmark = pytest.mark.usefixtures("user_folder")
+
+
+def assert_one_sentence(record: Record, pattern: str) -> None:
+    assert record.reason is not None
+    assert "\n" not in record.reason
+    assert re.search(pattern, record.reason)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "changed", "sentence"),
+    [
+        ("TopOne", {"features": "8", "expert": "3"}, {}, "cannot be built with .*unexpected keyword argument 'expert'"),
+        ("TopOne", {"features": "8"}, {}, "cannot be built with .*missing 1 required positional argument: 'experts'"),
+        ("TopOne", {"features": "8", "experts": "many"}, {}, "cannot be built with .*'many'"),
+        ("TopTwo", {}, {}, rf"{NAME}.* has no class or function 'TopTwo'; name the layer package.module:Class"),
+        ("SOURCE", {}, {}, "has no class or function"),
+        ("number", {}, {}, "gave int; an nn.Module is expected"),
+        (
+            "TopOne",
+            {"features": "8", "experts": "3"},
+            {"out_features": 9},
+            r"shape \(6, 8\) .*; the case says \(6, 9\)",
+        ),
+        ("TopOne", {"features": "9", "experts": "3"}, {}, r"TopOne does not take an input of shape \(6, 8\)"),
+        ("TwoInputs", LINEAR, {}, "does not take an input .*missing 1 required positional argument: 'mask'"),
+        ("NoHalf", LINEAR, {"dtype": "float16"}, "torch.float16 on cpu: no kernel is there for torch.float16"),
+        ("NoHalf", LINEAR, {"dtype": "bfloat16"}, "torch.bfloat16 on cpu: no kernel is there for torch.bfloat16"),
+        ("Fixed", LINEAR, {}, "cannot be moved to float32 on cpu .quantized weights are not converted"),
+        ("Raising", {"error": "assertion"}, {}, "AssertionError: it went wrong"),
+        ("Raising", {"error": "key"}, {}, "does not take an input .*it went wrong"),
+        ("Raising", {"error": "attribute"}, {}, "AttributeError: it went wrong"),
+        ("Pair", LINEAR, {}, "the module returned tuple; one tensor .* wrap it in a module that gives that one"),
+        ("Pair", LINEAR, {"pass_": "train"}, "the module returned tuple; one tensor"),
+        ("Threads", LINEAR, {}, "asks for threads = 1 and torch ran on 2"),
+    ],
+)
+def test_what_a_layer_does_not_take_or_give_is_a_record_with_one_sentence(
+    name: str, options: dict[str, str], changed: dict[str, Any], sentence: str
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        (record,) = measured(replace(GOOD, layer=f"{NAME}:{name}", options=options, **changed))
+    finally:
+        torch.set_num_threads(before)
+
+    assert ("failed", None, None) == (record.status, record.timing, record.exact)
+    assert_one_sentence(record, sentence)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "pass_", "sentence"),
+    [
+        ("Noisy", LINEAR, "forward", "the output changes from call to call"),
+        (
+            "TopOne",
+            {"features": "8", "experts": "3", "dropout": "0.5"},
+            "train",
+            "draws at random in training, as dropout",
+        ),
+        ("Greedy", {}, "forward", "the module changes its own input"),
+        ("NotANumber", {}, "forward", "the output holds NaN"),
+    ],
+)
+def test_an_answer_that_cannot_be_repeated_has_no_time(
+    name: str, options: dict[str, str], pass_: str, sentence: str
+) -> None:
+    (record,) = measured(replace(GOOD, layer=f"{NAME}:{name}", options=options, pass_=pass_))
+
+    assert ("wrong", None, None) == (record.status, record.timing, record.exact)
+    assert_one_sentence(record, sentence)
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (None, f"{NAME} cannot be imported .ModuleNotFoundError: No module named '{NAME}'.; see that it is installed"),
+        ("class TopOne(", f"{NAME} cannot be imported .SyntaxError"),
+        ("raise RuntimeError('no licence')", f"{NAME} cannot be imported .RuntimeError: no licence"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_a_record(source: str | None, sentence: str, user_folder: Path) -> None:
+    (user_folder / f"{NAME}.py").unlink()
+    if source is not None:
+        (user_folder / f"{NAME}.py").write_text(source)
+
+    (record,) = measured(GOOD)
+
+    assert "failed" == record.status
+    assert_one_sentence(record, sentence)

@@ -1,0 +1,149 @@
+"""Layers as a user might write them, right and wrong, and what a worker says of them."""
+
+import io
+import json
+from dataclasses import replace
+
+from capratio.records.codec import decode
+from capratio.records.record import Point, Record
+from capratio.sweep import worker
+from capratio.sweep.case import Case, Sampling
+from capratio.sweep.job import Job
+from tests.sweep.points import POINT
+
+NAME = "layers_of_this_test"
+SOURCE = '''
+"""Layers as a user might write them."""
+
+import torch
+from torch import nn
+
+print("this module is imported")
+
+
+class TopOne(nn.Module):
+    def __init__(self, features, experts, dropout=0.0):
+        super().__init__()
+        self.router = nn.Linear(features, experts, bias=False)
+        self.experts = nn.ModuleList(nn.Linear(features, features) for _ in range(experts))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x):
+        chosen = self.router(x).argmax(-1)
+        out = torch.zeros_like(x)
+        for place in chosen.unique().tolist():
+            out[chosen == place] = self.experts[place](x[chosen == place])
+        return self.dropout(out)
+
+
+class Talking(nn.Linear):
+    def forward(self, x):
+        print("this module is called")
+        return super().forward(x)
+
+
+class NotTwo(Talking):
+    def forward(self, x):
+        if len(x) == 2:
+            raise ValueError("two tokens\\nare not taken")
+        return super().forward(x)
+
+
+class Raising(nn.Linear):
+    def __init__(self, error):
+        super().__init__(8, 8)
+        self.error = error
+
+    def forward(self, x):
+        raise {"assertion": AssertionError, "key": KeyError, "attribute": AttributeError}[self.error]("it went wrong")
+
+
+class Pair(nn.Linear):
+    def forward(self, x):
+        return super().forward(x), x
+
+
+class Noisy(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) + torch.rand(())
+
+
+class Greedy(nn.Module):
+    def forward(self, x):
+        return x.add_(1)
+
+
+class NoHalf(nn.Linear):
+    def forward(self, x):
+        if x.dtype != torch.float32:
+            raise RuntimeError(f"no kernel is there for {x.dtype}")
+        return super().forward(x)
+
+
+class Fixed(nn.Linear):
+    def to(self, *given):
+        raise NotImplementedError("quantized weights are not converted")
+
+
+class TwoInputs(nn.Linear):
+    def forward(self, x, mask):
+        return super().forward(x) * mask
+
+
+class Inverse(nn.Module):
+    def forward(self, x):
+        return torch.linalg.inv(x)
+
+
+class NotANumber(nn.Module):
+    def forward(self, x):
+        return x / 0 * 0
+
+
+class Threads(nn.Linear):
+    def forward(self, x):
+        torch.set_num_threads(2)
+        return super().forward(x)
+
+
+def linear(features):
+    return nn.Linear(features, features, bias=False)
+
+
+def number():
+    return 3
+'''
+GOOD = replace(
+    POINT,
+    layer=f"{NAME}:TopOne",
+    in_features=8,
+    out_features=8,
+    depth=0,
+    backend="module",
+    options={"features": "8", "experts": "3"},
+)
+LINEAR = {"in_features": "8", "out_features": "8"}
+QUICK = Sampling(min_samples=3, max_samples=3, time_limit_s=0.02, decode_tokens=4)
+
+
+CASES = f"""
+replicates = 1
+[sampling]
+min_samples = 3
+max_samples = 3
+time_limit_s = 0.02
+[[cases]]
+layer = "{NAME}:NotTwo"
+in_features = 8
+tokens = [1, 2, 3]
+input = "gaussian"
+options = {{ in_features = 8, out_features = 8 }}
+"""
+
+
+def measured(*points: Point) -> list[Record]:
+    cases = tuple(Case(point, "suite", "group", 1, sampling=QUICK) for point in points)
+    events = io.StringIO()
+    worker.run_job(Job(cases, replicate=0, block=0, run_started_s=0.0), events)
+    said = [json.loads(line) for line in events.getvalue().splitlines()]
+    return [decode(event["record"]) for event in said if "record" in event]
