@@ -87,7 +87,8 @@ def build_system(point: Point, seed: int) -> ConditionalLayer:
 def prepare_system_trial(layer: ConditionalLayer, case: Case, seed: int) -> Trial:
     """Make the inputs of a case, verify the layer on them, and give what is to be measured.
 
-    A training pass runs in training mode, all others in evaluation.
+    A training pass runs in training mode, all others in evaluation. Tokens that are decoded may differ in work: the
+    first sample, which is counted, is one of median FLOP.
 
     Raises WrongAnswerError where an output or a choice differs from the float64 reference, InputError where the routing
     cannot be imposed on the layer.
@@ -100,6 +101,9 @@ def prepare_system_trial(layer: ConditionalLayer, case: Case, seed: int) -> Tria
     outcomes = [call.outcome(call.ready(batch)) for batch in batches]
     for batch, outcome in zip(batches, outcomes, strict=True):
         verify_outcome(layer, batch.x, outcome)
+    work = [layer.spec.executed(layer.visits(outcome.decisions), point.pass_).flop.total for outcome in outcomes]
+    first = work.index(sorted(work)[len(work) // 2])
+    batches, outcomes = batches[first:] + batches[:first], outcomes[first:] + outcomes[:first]
     verified = [outcome.out.detach() for outcome in outcomes]
     gradients: list[torch.Tensor] = []
     if call.incoming is not None:

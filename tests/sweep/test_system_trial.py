@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from capratio.cost.systems.contract import Visits
 from capratio.errors import InputError
 from capratio.layers.conditional_layer import ConditionalLayer
 from capratio.layers.memory_table import MemoryTable
@@ -161,6 +162,22 @@ def test_decoding_gives_one_token_after_the_other_and_holds_each_against_its_own
         trial.check(sample, out)
     with pytest.raises(WrongAnswerError, match="the output differs"):
         trial.check(1, outputs[0])
+
+
+def test_of_decoded_tokens_that_differ_in_work_one_of_median_work_is_counted() -> None:
+    options = {"hidden": "16", "blocks": "8", "rate": "0.5"}
+    case = case_of(replace(TABLE, layer="block-policy", pass_="decode", tokens=1, options=options))
+    case = replace(case, sampling=replace(QUICK, decode_tokens=5))
+    layer = build_layer(case.point, seed=1)
+    assert isinstance(layer, ConditionalLayer)
+    trial = prepare_trial(layer, case, seed=1)
+    assert isinstance(trial.call, SystemCall)
+    assert isinstance(trial.visited, Visits)
+    outcomes = [trial.call.outcome(trial.prepare(token)) for token in range(5)]
+    live = [layer.visits(outcome.decisions)["live_blocks"] for outcome in outcomes]
+
+    assert len(set(live)) > 2
+    assert sorted(live)[2] == live[0] == trial.visited["live_blocks"]
 
 
 def test_training_holds_the_gradients_of_every_sample_against_the_verified_ones() -> None:

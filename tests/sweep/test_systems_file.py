@@ -1,0 +1,45 @@
+"""The picture of all systems stands on equal active FLOP, three orders of magnitude and every layer."""
+
+import pytest
+
+from capratio.cost.closed_form import closed_form
+from capratio.cost.spec import LAYERS
+from capratio.cost.systems.table import SYSTEMS
+from capratio.sweep.case import Case, spec_of
+from capratio.sweep.case_file import bundled_case_files, read_case_files
+
+CASES = read_case_files([bundled_case_files()["systems"]])
+PAYS_FOR_ALL = "dense, equal parameters"
+# A multiply and an add for each of 1024 x 1024 weights.
+DENSE_FLOP = 2 * 1024 * 1024
+# They hold no more parameters at equal FLOP.
+POINTS = {"dense, equal FLOP", "altup", "act", "dynamic-gate"}
+
+
+def lines() -> dict[tuple[str, str], list[Case]]:
+    found: dict[tuple[str, str], list[Case]] = {}
+    for case in CASES:
+        found.setdefault((case.group, case.point.pass_), []).append(case)
+    return found
+
+
+def test_every_layer_stands_in_the_picture() -> None:
+    assert {case.point.layer for case in CASES} == {*LAYERS, *SYSTEMS}
+
+
+@pytest.mark.parametrize("group", sorted({case.group for case in CASES} - {PAYS_FOR_ALL}))
+def test_a_token_of_each_system_takes_the_dense_layers_flop_and_at_most_half_as_much_for_routing(group: str) -> None:
+    for cost in (closed_form(spec_of(case.point)) for case in CASES if case.group == group):
+        gates_are_most = cost.flop.gating > cost.flop.product
+        work = cost.flop.product + (cost.flop.gating if gates_are_most else 0)
+        # How often a token is halted is measured: the law counts two steps, a batch of the run took 2.7.
+        assert (0.74 if group == "act" else 0.94) * DENSE_FLOP <= work <= 1.02 * DENSE_FLOP
+        assert cost.flop.total <= 1.52 * DENSE_FLOP
+
+
+@pytest.mark.parametrize(("group", "pass_"), [key for key in lines() if key[0] not in POINTS])
+def test_a_line_goes_from_a_dense_layers_parameters_over_three_orders_of_magnitude(group: str, pass_: str) -> None:
+    held = [closed_form(spec_of(case.point)).parameters for case in lines()[group, pass_]]
+
+    assert max(held) >= (15e6 if pass_ == "train" else 250e6 if group == PAYS_FOR_ALL else 1e9)
+    assert group == PAYS_FOR_ALL or min(held) <= 3.2e6
