@@ -36,7 +36,12 @@ TREE_OPTIONS = ("depth", "form", "gate", "hidden", "order", "bias")
 @click.option(
     "--in-features", type=click.IntRange(1, WIDEST), default=FEATURES, show_default=True, help="Input features p."
 )
-@click.option("--out-features", type=click.IntRange(1, WIDEST), show_default="p", help="Output features q.")
+@click.option(
+    "--out-features",
+    type=click.IntRange(1, WIDEST),
+    show_default="p; 2p of a memory-table that concatenates",
+    help="Output features q.",
+)
 @click.option(
     "--depth",
     "depths",
@@ -48,7 +53,7 @@ TREE_OPTIONS = ("depth", "form", "gate", "hidden", "order", "bias")
 @click.option(
     "--form",
     type=click.Choice(["path", "collapsed", "leaf"]),
-    show_default="path",
+    show_default="the tree's first: path, or leaf",
     help="What a tree stores.",
 )
 @click.option(
@@ -105,13 +110,14 @@ def cost(
     from capratio.cost.layer_names import layer_id
     from capratio.cost.systems.table import SYSTEMS
 
-    name, sizes = layer_id(layer), (in_features, out_features or in_features)
+    name = layer_id(layer)
     given = dict(zip(TREE_OPTIONS, (depths, form, gate, hidden, order, bias), strict=True))
     if name in SYSTEMS:
         _refuse([f"--{key}" for key, value in given.items() if value is not None], name, "--set key=value")
-        _print_system(name, sizes, options, as_json)
+        _print_system(_system_specs(name, in_features, out_features, options), options, as_json)
     else:
         _refuse(["--set"] if options else [], name, ", ".join(f"--{key}" for key in TREE_OPTIONS))
+        sizes = in_features, out_features or in_features
         tree = _tree_specs(name, sizes, depths, form, gate, hidden, bias)
         _print_tree(tree, order or "leaves", as_json)
 
@@ -132,14 +138,14 @@ def _tree_specs(
     hidden: int | None,
     bias: bool | None,
 ) -> list["LayerSpec"]:
-    from capratio.cost.spec import GATES_OF, HIDDEN, LayerSpec, check_bits
+    from capratio.cost.spec import FORMS_OF, GATES_OF, HIDDEN, LayerSpec, check_bits
 
     specs = [
         LayerSpec(
             layer,
             *sizes,
             depth,
-            form or "path",
+            form or FORMS_OF[layer][0],
             bias is not False,
             gate or GATES_OF[layer][0],
             hidden=hidden or HIDDEN,
@@ -163,23 +169,36 @@ def _print_tree(specs: list["LayerSpec"], order: str, as_json: bool) -> None:
     _print_table(title, costs, ["depth"])
 
 
-def _print_system(layer: str, sizes: tuple[int, int], options: dict[str, list[str]], as_json: bool) -> None:
+def _system_specs(
+    layer: str, in_features: int, out_features: int | None, options: dict[str, list[str]]
+) -> list["SystemSpec"]:
     from itertools import product
 
-    from capratio.cost.closed_form import closed_form
-    from capratio.cost.systems.contract import defaults, option_text
     from capratio.cost.systems.table import SYSTEMS
 
     system = SYSTEMS[layer]
-    specs = [
-        system.from_options(*sizes, dict(zip(options, values, strict=True))) for values in product(*options.values())
+    rows = [dict(zip(options, values, strict=True)) for values in product(*options.values())]
+    return [
+        system.from_options(in_features, out_features or system.usual_out_features(in_features, row), row)
+        for row in rows
     ]
+
+
+def _print_system(specs: list["SystemSpec"], options: dict[str, list[str]], as_json: bool) -> None:
+    from capratio.cost.closed_form import closed_form
+    from capratio.cost.systems.contract import defaults, option_text
+
     costs = [closed_form(spec) for spec in specs]
     if as_json:
         return _print_json(costs, {})
     varied = [name for name, values in options.items() if len(values) > 1]
-    fixed = [f"{name} {option_text(getattr(specs[0], name))}" for name in defaults(system) if name not in varied]
-    _print_table(f"{layer}, {_features(specs[0])}, {', '.join(fixed)}", costs, varied)
+    features = _features(specs[0])
+    if len({spec.out_features for spec in specs}) > 1:
+        features, varied = f"{specs[0].in_features} features", [*varied, "out_features"]
+    fixed = [
+        f"{name} {option_text(getattr(specs[0], name))}" for name in defaults(type(specs[0])) if name not in varied
+    ]
+    _print_table(f"{specs[0].layer}, {features}, {', '.join(fixed)}", costs, varied)
 
 
 def _features(spec: "LayerSpec | SystemSpec") -> str:

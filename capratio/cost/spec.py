@@ -7,12 +7,13 @@ from capratio.errors import InputError
 
 LAYERS = ("dense", "tree-shared", "tree-unit", "tree-bias", "fast-feedforward")
 FORMS = ("path", "collapsed", "leaf")
+# The first is what a command line takes where none is given.
 FORMS_OF = {
     "dense": ("path",),
     "tree-shared": ("path", "collapsed"),
     "tree-unit": ("path", "collapsed"),
     "tree-bias": ("path", "collapsed"),
-    "fast-feedforward": ("path", "leaf"),
+    "fast-feedforward": ("leaf", "path"),
 }
 GATES = ("signs", "hyperplanes", "thresholds", "descent")
 GATES_OF = {

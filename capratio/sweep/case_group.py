@@ -1,29 +1,15 @@
 """One group of a case file: every case of the product of its values."""
 
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from capratio.cost.executed import has_orders
 from capratio.cost.layer_names import layer_id
-from capratio.cost.spec import (
-    DENSE_GRADIENT,
-    FORMS,
-    GATES,
-    HIDDEN,
-    MAX_DEPTH,
-    ORDERS,
-    PASSES,
-    TOUCHED_LAYERS,
-    WEIGHT_GRADIENTS,
-    check_bits,
-)
-from capratio.cost.systems.contract import SystemSpec
+from capratio.cost.spec import FORMS, GATES, HIDDEN, ORDERS, PASSES, WEIGHT_GRADIENTS
 from capratio.cost.systems.table import SYSTEMS
 from capratio.errors import InputError
 from capratio.names import one_of
-from capratio.records.record import Point
-from capratio.sweep.case import Case, Sampling, is_user_layer, spec_of, tree_spec_of
+from capratio.sweep.case import Case, Sampling, is_user_layer, spec_of
+from capratio.sweep.case_point import point_of
 from capratio.sweep.expected import check_expected
 from capratio.sweep.options import option_of
 from capratio.sweep.ranges import booleans, integers, strings, text
@@ -95,17 +81,6 @@ DEFAULTS: dict[str, Any] = {
     "analysis": "",
     "options": {},
 }
-# A user's layer runs as it is.
-USER_BACKEND = "module"
-# What only trees have; of other layers every value gives the same case.
-TREE_DEFAULTS: dict[str, Any] = {
-    "form": "path",
-    "depth": 0,
-    "gate": "signs",
-    "order": "auto",
-    "weight_gradient": DENSE_GRADIENT,
-    "bias": True,
-}
 
 
 def group_cases(group: dict[str, Any], where: str, suite: str, replicates: int, sampling: Sampling) -> list[Case]:
@@ -124,6 +99,7 @@ def group_cases(group: dict[str, Any], where: str, suite: str, replicates: int, 
         raise InputError(f"{where}: square is {square!r}; give true or false without quotes.")
     if square and "out_features" in group:
         raise InputError(f"{where}: square = true makes out_features equal in_features; leave out_features out.")
+    usual_out_features = "out_features" not in group and not square
     group.setdefault("out_features", group["in_features"])
     replicates = replicates_of(group.get("replicates", replicates), where)
     claims, name = claims_of(group["claims"], where), name_of(group, where)
@@ -143,11 +119,23 @@ def group_cases(group: dict[str, Any], where: str, suite: str, replicates: int, 
         chosen = dict(zip((*swept, "options"), values, strict=True))
         if square and chosen["in_features"] != chosen["out_features"]:
             continue
-        case = Case(_point(chosen, where), suite, name, replicates, claims, sampling)
+        if usual_out_features:
+            _widen(chosen)
+        case = Case(point_of(chosen, where), suite, name, replicates, claims, sampling)
         cases.setdefault(case.id, case)
     specs = [spec_of(case.point) for case in cases.values() if not is_user_layer(case.point.layer)]
     check_expected(group.get("expected", []), specs, where)
     return list(cases.values())
+
+
+def _widen(chosen: dict[str, Any]) -> None:
+    """Set the output features of a system that by itself gives more of them than it takes."""
+    system = SYSTEMS.get(chosen["layer"])
+    if system is None:
+        return
+    usual = system.usual_out_features(chosen["in_features"], chosen["options"])
+    if usual > chosen["in_features"]:
+        chosen["out_features"] = usual
 
 
 def _swept_options(given: object, where: str) -> list[dict[str, str]]:
@@ -178,107 +166,6 @@ def _layer(name: str, where: str) -> str:
         return layer_id(name)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-
-
-def _point(chosen: dict[str, Any], where: str) -> Point:
-    options, layer = chosen.pop("options"), chosen["layer"]
-    if layer in SYSTEMS or is_user_layer(layer):
-        return _other_point(chosen, options, where)
-    if options and layer != "dense":
-        raise InputError(
-            f"{where}: options were given to {layer}, which has none; depth, form, gate and the rest are keys of a "
-            "case file's group."
-        )
-    return _tree_point(chosen, where)
-
-
-def _other_point(chosen: dict[str, Any], options: dict[str, str], where: str) -> Point:
-    """The point of a layer that is no tree, whose options are all that it has beside sizes."""
-    del chosen["hidden"]
-    chosen |= TREE_DEFAULTS
-    _check_call(chosen, where)
-    if is_user_layer(chosen["layer"]):
-        _check_user_call(chosen, where)
-        chosen["backend"] = USER_BACKEND
-    chosen["pass_"] = chosen.pop("pass")
-    point = Point(**chosen, options=options or None)
-    if is_user_layer(point.layer):
-        return point
-    try:
-        spec = spec_of(point)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-    assert isinstance(spec, SystemSpec)
-    # Options at their defaults are left out, so that what is the same has one name.
-    return replace(point, options=spec.options or None)
-
-
-def _check_call(chosen: dict[str, Any], where: str) -> None:
-    if chosen["pass"] == "decode" and chosen["tokens"] != 1:
-        raise InputError(
-            f"{where}: pass = 'decode' with tokens = {chosen['tokens']}; decoding is one token, use tokens = 1."
-        )
-    if chosen["tokens"] < 0 or chosen["threads"] < 1:
-        raise InputError(
-            f"{where}: tokens = {chosen['tokens']} and threads = {chosen['threads']}; give tokens of 0 or more and "
-            "threads of 1 or more."
-        )
-
-
-def _check_user_call(chosen: dict[str, Any], where: str) -> None:
-    for key in ("in_features", "out_features"):
-        if chosen[key] < 1:
-            raise InputError(f"{where}: {key} = {chosen[key]}; it must be at least 1.")
-    if chosen["routing"] != "measured":
-        raise InputError(
-            f"{where}: routing = {chosen['routing']!r} with layer = {chosen['layer']!r}; nothing is known of a user's "
-            "layer by which a routing could be imposed, use routing = 'measured'."
-        )
-    if chosen["pass"] == "forward-grad":
-        raise InputError(
-            f"{where}: pass = 'forward-grad' with layer = {chosen['layer']!r}; a user's layer is measured in the "
-            "passes forward, decode and train."
-        )
-
-
-def _tree_point(chosen: dict[str, Any], where: str) -> Point:
-    # Before a dense layer loses its depth, whatever that was.
-    if not 0 <= chosen["depth"] <= MAX_DEPTH:
-        raise InputError(f"{where}: depth = {chosen['depth']}; give a number of gating bits from 0 to {MAX_DEPTH}.")
-    if chosen["layer"] == "dense":
-        # A dense layer has no path, bits or order: every value of these gives the same case.
-        chosen |= {
-            "form": "path",
-            "depth": 0,
-            "gate": "signs",
-            "order": "auto",
-            "routing": "measured",
-            "backend": "auto",
-        }
-    if chosen["pass"] != "train" or chosen["depth"] == 0 or chosen["layer"] not in TOUCHED_LAYERS:
-        # Without a gradient of touched rows every value of the key gives the same case.
-        chosen["weight_gradient"] = DENSE_GRADIENT
-    if chosen["layer"] == "fast-feedforward":
-        # Its nodes decide, whatever other layers are gated by.
-        chosen["gate"] = "descent"
-    hidden = chosen.pop("hidden")
-    if chosen["form"] == "leaf" and hidden != HIDDEN:
-        chosen["options"] = {"hidden": str(hidden)}
-    _check_call(chosen, where)
-    if chosen["routing"] != "measured" and chosen["gate"] != "signs":
-        raise InputError(
-            f"{where}: routing = {chosen['routing']!r} with gate = {chosen['gate']!r}; a routing is imposed "
-            "through the signs that a gate reads, use gate = 'signs' or routing = 'measured'."
-        )
-    chosen["pass_"] = chosen.pop("pass")
-    point = Point(**chosen)
-    try:
-        spec = tree_spec_of(point)
-        check_bits(spec)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-    # Without several orders every value of the key gives the same case.
-    return point if has_orders(spec) else replace(point, order="auto")
 
 
 def name_of(group: dict[str, Any], where: str) -> str:

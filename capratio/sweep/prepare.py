@@ -10,7 +10,7 @@ from capratio.layers.conditional_layer import ConditionalLayer
 from capratio.layers.table import Layer
 from capratio.records.record import Point
 from capratio.sweep.case import Case, is_user_layer, spec_of
-from capratio.sweep.case_group import USER_BACKEND
+from capratio.sweep.case_point import USER_BACKEND
 from capratio.sweep.system_trial import build_system, prepare_system_trial
 from capratio.sweep.tree_trial import build_tree, prepare_tree_trial
 from capratio.sweep.trial import Trial

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 
 from capratio.cost.systems.contract import SystemSpec
-from capratio.errors import InputError
 from capratio.inputs.directions import impose_directions
 from capratio.inputs.ids import make_ids
 from capratio.inputs.table import make_input
@@ -90,8 +89,8 @@ def prepare_system_trial(layer: ConditionalLayer, case: Case, seed: int) -> Tria
     A training pass runs in training mode, all others in evaluation. Tokens that are decoded may differ in work: the
     first sample, which is counted, is one of median FLOP.
 
-    Raises WrongAnswerError where an output or a choice differs from the float64 reference, InputError where the routing
-    cannot be imposed on the layer.
+    Raises WrongAnswerError where an output or a choice differs from the float64 reference, InputError for an input
+    without the token ids that the layer looks up.
     """
     point = case.point
     tokens = case.sampling.decode_tokens if point.pass_ == "decode" else point.tokens
@@ -136,11 +135,7 @@ def _batch(layer: ConditionalLayer, point: Point, tokens: int, seed: int) -> Bat
         ids = make_ids(point.input, point.routing, tokens, point.in_features, layer.entries, seed).to(point.device)
     elif point.routing != "measured":
         directions = layer.routing_directions()
-        if directions is None:
-            raise InputError(
-                f"routing = {point.routing!r} was given to {point.layer}, whose choices no direction of the input "
-                "imposes; use routing = 'measured'."
-            )
+        assert directions is not None, layer.spec.fixed_routing
         x = impose_directions(x, directions.double(), layer.choices, point.routing, seed)
     return Batch(x.to(_dtype(point)), ids, seed)
 

@@ -10,7 +10,7 @@ from capratio.errors import InputError
 from capratio.inputs.table import make_input
 from capratio.records.record import Point
 from capratio.sweep.case import Case
-from capratio.sweep.case_group import USER_BACKEND
+from capratio.sweep.case_point import USER_BACKEND
 from capratio.sweep.options import values_of
 from capratio.sweep.trial import Trial
 from capratio.sweep.user_layer import UserTrial, build_user_layer, forward, training

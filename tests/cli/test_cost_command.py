@@ -98,6 +98,28 @@ def test_hyperplanes_give_more_bits_than_there_are_features(capsys: pytest.Captu
     assert [5] == [row["depth"] for row in rows]
 
 
+def test_a_table_that_appends_is_wider_where_out_features_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    # 4 entries as wide as a token of 3 features, beside which the entries that are added have the same size.
+    words = "memory-table", "--in-features", "3", "--set", "entries=4"
+
+    (appended,) = json_rows(capsys, *words, "--set", "consumption=concat")
+    assert (6, 12) == (appended["out_features"], appended["parameters"])
+
+    assert 0 == run(["cost", *words, "--set", "consumption=add,concat"])
+    title, headings, *_, added, appended_line = capsys.readouterr().out.splitlines()
+    assert title.startswith("memory-table, 3 features, lookup sign-lsh, entries 4,")
+    assert ["consumption", "out_features"] == headings.split()[:2]
+    assert (["add", "3"], ["concat", "6"]) == (added.split()[:2], appended_line.split()[:2])
+
+
+def test_each_tree_is_shown_in_its_first_form(capsys: pytest.CaptureFixture[str]) -> None:
+    layers = ("tree", "tree-unit", "tree-bias", "fast-feedforward")
+
+    forms = [json_rows(capsys, layer, "--depth", "2")[0]["form"] for layer in layers]
+
+    assert ["path", "path", "path", "leaf"] == forms
+
+
 def test_a_fast_feedforward_layer_has_the_gate_and_the_units_of_its_closed_form(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

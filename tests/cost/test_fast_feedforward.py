@@ -88,7 +88,7 @@ def test_training_costs_three_products_and_each_bias_twice() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"form": "collapsed"}, "its form must be one of path, leaf"),
+        ({"form": "collapsed"}, "its form must be one of leaf, path"),
         ({"gate": "signs"}, "its gate must be one of descent"),
         ({"form": "leaf", "hidden": 0}, "hidden=0 was given; the network of a leaf has at least 1 unit"),
     ],

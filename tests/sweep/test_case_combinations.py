@@ -30,6 +30,15 @@ def points(tmp_path: Path, group: str) -> list[Point]:
         ('layer = "tree"\ngate = "thresholds"', "its gate must be one of signs, hyperplanes"),
         ('layer = "dense"\ndepth = -1', "depth = -1; give a number of gating bits from 0 to 62"),
         ('layer = "dense"\ndepth = 63', "depth = 63; give a number of gating bits from 0 to 62"),
+        ('layer = "act"\nrouting = "uniform"', "layer = 'act', whose choices no direction of the input imposes"),
+        (
+            'layer = "product-key"\nrouting = ["measured", "zipf"]',
+            "routing = 'zipf' with layer = 'product-key' and heads=4",
+        ),
+        (
+            'layer = "moe-sparse"\nrouting = "single"\noptions = { gating = "hierarchical" }',
+            "and gating=hierarchical, whose choices no direction of the input imposes; use another gating, or ",
+        ),
         ('layer = "tree"\ntokens = -1', "tokens = -1 and threads = 1"),
         ('layer = "tree"\nthreads = 0', "tokens = 1 and threads = 0"),
     ],

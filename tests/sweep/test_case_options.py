@@ -40,6 +40,18 @@ def test_a_system_has_a_case_without_an_option(layer: str, tmp_path: Path) -> No
     assert (layer, None) == (case.point.layer, case.point.options)
 
 
+def test_a_table_that_appends_is_wider_where_out_features_is_left_out(tmp_path: Path) -> None:
+    options = 'options = { consumption = ["add", "concat"] }'
+
+    added, appended = cases_of(tmp_path, f'layer = "memory-table"\n{options}')
+
+    assert (16, 32) == (added.point.out_features, appended.point.out_features)
+    with pytest.raises(InputError, match="give at least 17"):
+        cases_of(tmp_path, f'layer = "memory-table"\nout_features = 16\n{options}')
+    with pytest.raises(InputError, match="give at least 17"):
+        cases_of(tmp_path, f'layer = "memory-table"\nsquare = true\n{options}')
+
+
 def test_a_list_of_tables_has_the_cases_of_one_table_after_the_other(tmp_path: Path) -> None:
     cases = cases_of(tmp_path, 'layer = "moe-sparse"\noptions = [{ experts = [4, 8] }, { top_k = 1 }]')
 

@@ -95,7 +95,6 @@ def test_an_imposed_routing_decides_how_many_entries_are_visited(
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"routing": "uniform", "options": {"lookup": "euclidean-lsh"}}, "use routing = 'measured'"),
         ({"input": "gaussian", "options": {"lookup": "ids"}}, "'gaussian' has no token ids"),
     ],
 )

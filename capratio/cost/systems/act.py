@@ -15,6 +15,9 @@ from capratio.errors import InputError
 # With which the halting unit begins (Graves 2016).
 HALTING_BIAS = 1.0
 
+# 1 / 170! is as good as zero, and the last that a float holds: no token takes more steps.
+MOST_STEPS = 170
+
 # FLOP do not depend on it.
 _ANY_ITEMSIZE = 4
 
@@ -72,7 +75,7 @@ class ActSpec(SystemSpec):
 
         The sum of n of them is under 1 - ε with probability (1 - ε)^n / n!, which is that of more than n steps.
         """
-        more = [(1 - self.epsilon) ** n / factorial(n) for n in range(self.max_steps)] + [0.0]
+        more = [(1 - self.epsilon) ** n / factorial(n) for n in range(min(self.max_steps, MOST_STEPS))] + [0.0]
         most = [tokens * (more[n - 1] - more[n]) * (1 - more[n]) ** max(tokens - 1, 0) for n in range(1, len(more))]
         return {
             "steps": tokens * sum(more),

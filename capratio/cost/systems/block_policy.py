@@ -20,6 +20,8 @@ from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes, chec
 from capratio.errors import InputError
 
 ACTIVATIONS = ("relu", "tanh")
+# A choice of ours, far beyond the paper's two: costs are counted layer by layer.
+MOST_LAYERS = 1024
 # Of tanh's derivative, g (1 − y²).
 TANH_GRADIENT_FLOP = 3
 
@@ -64,6 +66,10 @@ class BlockPolicySpec(SystemSpec):
     def __post_init__(self) -> None:
         check_sizes(self, hidden=self.hidden, blocks=self.blocks, hidden_layers=self.hidden_layers)
         check_word(self, "activation", ACTIVATIONS)
+        if self.hidden_layers > MOST_LAYERS:
+            raise InputError(
+                f"{self.layer} was given hidden_layers={self.hidden_layers}; give at most {MOST_LAYERS} of them."
+            )
         if self.hidden % self.blocks:
             raise InputError(
                 f"{self.layer} was given blocks={self.blocks} for hidden={self.hidden}; give a number of blocks that "

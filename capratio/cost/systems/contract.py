@@ -10,6 +10,11 @@ from capratio.cost.operation import OperationCost
 from capratio.errors import InputError
 from capratio.names import check_keys
 
+# A size beyond this could not be stored by any machine at hand, and products of several would leave a float's range.
+LARGEST_SIZE = 2**31 - 1
+# torch's generators take no others.
+SEEDS = range(-(2**63), 2**64)
+
 
 @dataclass(frozen=True, slots=True)
 class Visits:
@@ -88,6 +93,20 @@ class SystemSpec(ABC):
     def twin(self) -> Self:
         """A small layer that runs the same code: at most some 16 features, and few of each part."""
 
+    @property
+    def fixed_routing(self) -> str | None:
+        """The option, as ``name=value``, because of which no other routing than the input's own can be imposed.
+
+        Imposed is what the products of a token with some vectors decide, or its id. None where one can be; "" where a
+        layer decides in another way whatever its options are.
+        """
+        return ""
+
+    @classmethod
+    def usual_out_features(cls, in_features: int, options: Mapping[str, str]) -> int:
+        """q where none is given, p. Args: options: written as text, not checked yet."""
+        return in_features
+
     def law(self) -> Flop:
         """FLOP of one token's forward pass in the paper's accounting."""
         return self.executed(self.one_token(), "forward").flop
@@ -124,12 +143,22 @@ def option_text(value: object) -> str:
 
 
 def check_sizes(spec: SystemSpec, **sizes: int) -> None:
-    """Raise InputError where a size is no integer of Python's own, or under 1."""
+    """Raise InputError where a size is no integer of Python's own, under 1, or beyond what a machine holds."""
     for name, size in (("in_features", spec.in_features), ("out_features", spec.out_features), *sizes.items()):
         if type(size) is not int:
             raise InputError(f"{spec.layer} was given {name}={size!r}; it must be an integer of Python's own.")
         if size < 1:
             raise InputError(f"{spec.layer} was given {name}={size}; it must be at least 1.")
+        if size > LARGEST_SIZE:
+            raise InputError(f"{spec.layer} was given {name}={size}; it must be at most {LARGEST_SIZE}.")
+
+
+def check_seed(spec: SystemSpec, seed: int) -> None:
+    """Raise InputError where a seed is none that torch takes."""
+    if type(seed) is not int:
+        raise InputError(f"{spec.layer} was given seed={seed!r}; it must be an integer of Python's own.")
+    if seed not in SEEDS:
+        raise InputError(f"{spec.layer} was given seed={seed}; it must be from -2^63 to 2^64 - 1.")
 
 
 def check_word(spec: SystemSpec, name: str, allowed: tuple[str, ...]) -> None:

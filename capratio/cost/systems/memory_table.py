@@ -1,12 +1,13 @@
 """External memory tables: a look-up finds entries for each token, a consumption takes them in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from typing import ClassVar, Self
 
 from capratio.cost.operation import OperationCost
 from capratio.cost.spec import DENSE_GRADIENT, WEIGHT_GRADIENTS
-from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes, check_word, defaults
+from capratio.cost.systems.contract import SystemSpec, Visits, check_seed, check_sizes, check_word, defaults
 from capratio.cost.systems.memory_table_steps import TableSizes, consumption_cost, lookup_cost
 from capratio.errors import InputError
 
@@ -62,6 +63,8 @@ class MemoryTableSpec(SystemSpec):
         check_word(self, "lookup", LOOKUPS)
         check_word(self, "consumption", CONSUMPTIONS)
         check_word(self, "weight_gradient", WEIGHT_GRADIENTS)
+        # First, so that whoever gives an option that is not there at all is told so, and not its smallest value.
+        self._check_options()
         check_sizes(
             self,
             entries=self.entries,
@@ -70,9 +73,24 @@ class MemoryTableSpec(SystemSpec):
             rank=self.rank,
             projections=self.projections,
         )
-        self._check_options()
         self._check_lookup()
         self._check_out_features()
+
+    @classmethod
+    def usual_out_features(cls, in_features: int, options: Mapping[str, str]) -> int:
+        """p, and of a concatenation 2p: the token, and behind it entries of its width."""
+        return 2 * in_features if options.get("consumption") == "concat" else in_features
+
+    @property
+    def fixed_routing(self) -> str | None:
+        """Euclidean hashes, several tables that x decides for, or entries that no sign tells apart."""
+        if self.lookup == "ids":
+            return None
+        if self.lookup == "euclidean-lsh":
+            return f"lookup={self.lookup}"
+        if self.tables > 1:
+            return f"tables={self.tables}"
+        return "entries=1" if self.lookup == "sign-lsh" and self.entries == 1 else None
 
     @property
     def bits(self) -> int:
@@ -188,8 +206,7 @@ class MemoryTableSpec(SystemSpec):
                 )
         if not 0 < self.width < inf:
             raise InputError(f"{self.layer} was given width={self.width}; give a bucket's width, above 0 and finite.")
-        if type(self.seed) is not int:
-            raise InputError(f"{self.layer} was given seed={self.seed!r}; it must be an integer of Python's own.")
+        check_seed(self, self.seed)
 
     def _check_lookup(self) -> None:
         if self.lookup == "sign-lsh" and self.entries != 2**self.bits:

@@ -63,6 +63,11 @@ class MoeSparseSpec(SystemSpec):
             )
 
     @property
+    def fixed_routing(self) -> str | None:
+        """Any gating but the noisy one: the others decide by two products, or by the whole batch."""
+        return None if self.gating == "noisy" else f"gating={self.gating}"
+
+    @property
     def kept_groups(self) -> int:
         """K, groups that a token keeps."""
         return min(self.top_k, self.groups)

@@ -82,6 +82,11 @@ class MoeStSpec(SystemSpec):
             if isinstance(factor, bool) or not isinstance(factor, int | float) or not (isfinite(factor) and factor > 0):
                 raise InputError(f"{self.layer} was given {name}={factor!r}; it must be a finite number above 0.")
 
+    @property
+    def fixed_routing(self) -> str | None:
+        """None: the router's products decide."""
+        return None
+
     def slots_per_token(self, training: bool) -> Fraction:
         """CF / E, exactly, of the factor as it is written: 1.1 is 11/10 and no binary number beside it."""
         return Fraction(str(self.capacity_train if training else self.capacity_eval)) / self.experts

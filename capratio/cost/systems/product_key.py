@@ -48,6 +48,11 @@ class ProductKeySpec(SystemSpec):
             )
 
     @property
+    def fixed_routing(self) -> str | None:
+        """Several heads, each with vectors of its own."""
+        return None if self.heads == 1 else f"heads={self.heads}"
+
+    @property
     def values(self) -> int:
         """Rows of the memory, K²."""
         return self.keys**2

@@ -1,6 +1,7 @@
 """A dense layer with a memory of rows that winner-take-all hashes of the token find."""
 
 from dataclasses import dataclass, replace
+from math import log2
 from typing import ClassVar, Self
 
 from capratio.cost.flop import Flop
@@ -8,10 +9,12 @@ from capratio.cost.op_formulas import row_lookup, row_lookup_table_gradient, sor
 from capratio.cost.op_formulas.routing import INDEX_BYTES
 from capratio.cost.operation import OperationCost
 from capratio.cost.systems.compulsory import plain_compulsory_bytes
-from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes
+from capratio.cost.systems.contract import SystemSpec, Visits, check_seed, check_sizes
 from capratio.cost.systems.dense_steps import linear, linear_gradients
 from capratio.errors import InputError
 
+# Buckets are numbered in int64.
+MOST_BITS = 62
 # FLOP do not depend on it.
 _ANY_ITEMSIZE = 4
 
@@ -27,7 +30,7 @@ class WinnerTakeAllSpec(SystemSpec):
     Counts: ``rows``, distinct rows of all tables; ``lookups``, N L P.
 
     Raises InputError for sizes under 1, a window wider than p, more probes than hashes to flip allow (K + 1; 1 where
-    the window has no runner-up), or a seed that is no integer.
+    the window has no runner-up), more buckets than int64 numbers, or a seed that torch does not take.
 
     Source: hashes and probes as of TENNOR 2026 and SLIDE; a bucket that holds one row, added to a dense layer, is our
     reading.
@@ -55,8 +58,12 @@ class WinnerTakeAllSpec(SystemSpec):
                 f"{self.layer} was given probes={self.probes} with hashes={self.hashes} and window={self.window}; each "
                 f"probe after the first flips a hash of its own to its runner-up, give at most {most}."
             )
-        if type(self.seed) is not int:
-            raise InputError(f"{self.layer} was given seed={self.seed!r}; it must be an integer of Python's own.")
+        if self.window > 1 and self.hashes > (most_hashes := int(MOST_BITS / log2(self.window))):
+            raise InputError(
+                f"{self.layer} was given window={self.window} and hashes={self.hashes}; the number of a bucket, of "
+                f"window^hashes, has at most {MOST_BITS} bits: give at most {most_hashes} hashes, or a smaller window."
+            )
+        check_seed(self, self.seed)
 
     @property
     def buckets(self) -> int:
