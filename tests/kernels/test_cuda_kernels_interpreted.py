@@ -14,6 +14,7 @@ import pytest
 FOLDER = Path(__file__).parent
 NAMES = (
     "test_block_linear_cuda.py",
+    "test_cuda_kernel_mistakes.py",
     "test_cuda_kernels.py",
     "test_cuda_tiles.py",
     "test_expert_feedforward_cuda.py",
