@@ -26,7 +26,8 @@ class AdaptiveComputationTime(ConditionalLayer):
     ``weight_in`` U: (h, p). ``weight_state`` W: (h, h). ``bias_state`` b: (h,). ``halting_weight`` w: (1, h).
     ``halting_bias`` w_0: (1,), which begins at 1. ``weight_out`` V: (q, h). ``bias_out`` c: (q,). The others are drawn
     as nn.Linear draws. The inner cell and the output's projection are our choice; the paper's flag on the input of the
-    first step is left out, since a zero state tells that step already. Halting is computed in float32 for half types.
+    first step is left out, since a zero state tells that step already. Of half types halting, shares and the mean of
+    states are float32.
 
     Decisions: ``steps``, N, int64 (N,). Kept: ``remainder``, R, (N,). The loop ends when no token goes on, which the
     host must know: ``torch.compile`` takes the layer in one graph with
@@ -86,15 +87,16 @@ class AdaptiveComputationTime(ConditionalLayer):
 
     def _compute(self, x: torch.Tensor, generator: torch.Generator | None, ids: torch.Tensor | None) -> Outcome:
         drive = linear(x, self.weight_in, self.bias_state)
-        mean, state = torch.zeros_like(drive), torch.tanh(drive)
+        wide = sum_dtype(self.dtype)
+        mean, state = torch.zeros_like(drive, dtype=wide), torch.tanh(drive)
         running = torch.arange(x.shape[0], device=x.device)
-        left = torch.ones(x.shape[0], dtype=sum_dtype(self.dtype), device=x.device)
+        left = torch.ones(x.shape[0], dtype=wide, device=x.device)
         steps, remainder = torch.zeros_like(running), torch.zeros_like(left)
         for step in range(1, self.spec.max_steps + 1):
             halting = self._halting(state)
             after = left - halting
             halted = after <= (self.spec.epsilon if step < self.spec.max_steps else inf)
-            share = torch.where(halted, left, halting).to(state.dtype)
+            share = torch.where(halted, left, halting)
             mean.index_add_(0, running, share.unsqueeze(1) * state)
             # What a token's last step writes stays.
             steps.index_fill_(0, running, step)
@@ -105,7 +107,7 @@ class AdaptiveComputationTime(ConditionalLayer):
                 break
             running, left, drive = (rows.index_select(0, going_on) for rows in (running, after, drive))
             state = torch.tanh(drive + linear(state.index_select(0, going_on), self.weight_state))
-        out = linear(mean, self.weight_out, self.bias_out)
+        out = linear(mean.to(drive.dtype), self.weight_out, self.bias_out)
         return Outcome(as_autocast(out), {"steps": steps}, {"remainder": remainder})
 
     def _halting(self, state: torch.Tensor) -> torch.Tensor:

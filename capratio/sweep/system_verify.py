@@ -6,23 +6,34 @@ Gradients are verified on a call of the same sizes whose incoming gradient is ze
 every later sample is held bit-equal to the call that is timed.
 """
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
 from capratio.layers.conditional_layer import ConditionalLayer, Outcome
-from capratio.sweep.references.contract import Parameters
+from capratio.sweep.references.contract import Decisions, Parameters
+from capratio.sweep.references.moved import RUNS, moved, spread
 from capratio.sweep.references.table import REFERENCES
 from capratio.sweep.verify import WrongAnswerError, chosen_tokens
 
 if TYPE_CHECKING:
     from capratio.sweep.system_trial import Batch, SystemCall
 
+Change = Callable[[torch.Tensor], torch.Tensor]
+# A parameter's name, and an index of its first sizes.
+Part = tuple[str, tuple[int, ...]]
+INPUT: Part = ("", ())
+
 # A sum of n terms is off by some sqrt(n) roundings, and a layer is three or four sums deep, or eight steps; a
 # mistake is off by a hundred times more.
 SAFETY = 64.0
 # Of half types, each of whose products is rounded before the next one: seen are 0.2 to 1.2.
 HALF_SAFETY = 3.0
+# Of how far operands that are off by a rounding move a gradient: a layer rounds what it computes of them too, and a
+# recurrence does at every step. Seen are up to 11, of 1,440 gradients of adaptive computation time.
+MOVED_SAFETY = 16.0
 # Of a gradient that is next to nothing: seen are 0.01 to 0.7.
 FLOW_SAFETY = 4.0
 
@@ -61,16 +72,47 @@ def verify_gradients(call: "SystemCall", batch: "Batch") -> None:
     incoming[tokens] = call.incoming[tokens]
     outcome = call.outcome(call.ready(batch))
     torch.autograd.backward(outcome.out, incoming)
-    x = batch.x.detach().double().requires_grad_()
-    parameters = Parameters(layer.state_dict())
-    reference = REFERENCES[layer.spec.layer]
-    for token in tokens:
-        out = reference.output(layer.spec, parameters, x, token, outcome.decisions)
-        torch.autograd.backward(out, incoming[token].double())
-    compare(_gradient(batch.x), _gradient(x), layer, "gradient of the input")
+    given = batch.x.detach().double(), incoming.double(), outcome.decisions
+    expected = _reference_gradients(layer, *given, tokens)
+    runs = [_reference_gradients(layer, *given, tokens, change) for change in _changes(batch.x.dtype)]
+    spreads = {part: spread(exact, [run[part] for run in runs]) if runs else None for part, exact in expected.items()}
+    compare(_gradient(batch.x), expected[INPUT], layer, "gradient of the input", spreads[INPUT])
     flow = _flow(batch.x.detach(), outcome.out.detach(), incoming)
     for name, parameter in layer.named_parameters():
-        _verify_parameter(layer, name, parameter, parameters, flow)
+        own = {place: exact for (read, place), exact in expected.items() if read == name}
+        of_own = {place: spreads[name, place] for place in own}
+        _verify_parameter(layer, name, parameter, own, of_own, flow)
+
+
+def _changes(dtype: torch.dtype) -> list[Change]:
+    """By which the reference's operands are moved, one run after the other; none but for half types."""
+    if dtype not in (torch.float16, torch.bfloat16):
+        return []
+    eps = torch.finfo(dtype).eps
+    return [partial(moved, eps=eps, generator=torch.Generator().manual_seed(run)) for run in range(RUNS)]
+
+
+def _reference_gradients(
+    layer: ConditionalLayer,
+    x: torch.Tensor,
+    incoming: torch.Tensor,
+    decisions: Decisions,
+    tokens: list[int],
+    change: Change | None = None,
+) -> dict[Part, torch.Tensor]:
+    """The gradient of the input, and of each part of a parameter that the tokens' outputs depend on.
+
+    Args: x: (N, p). incoming: (N, q). change: what becomes of each operand first.
+    """
+    if change is not None:
+        x, incoming = change(x), change(incoming)
+    x, parameters = x.clone().requires_grad_(), Parameters(layer.state_dict(), change)
+    reference = REFERENCES[layer.spec.layer]
+    for token in tokens:
+        torch.autograd.backward(reference.output(layer.spec, parameters, x, token, decisions), incoming[token])
+    # What only decides is read too, and has no gradient.
+    found = {part: read.grad for part, read in parameters.read.items() if read.grad is not None}
+    return {INPUT: _gradient(x), **found}
 
 
 def _flow(x: torch.Tensor, out: torch.Tensor, incoming: torch.Tensor) -> float:
@@ -84,17 +126,23 @@ def _flow(x: torch.Tensor, out: torch.Tensor, incoming: torch.Tensor) -> float:
 
 
 def _verify_parameter(
-    layer: ConditionalLayer, name: str, parameter: torch.nn.Parameter, parameters: Parameters, flow: float
+    layer: ConditionalLayer,
+    name: str,
+    parameter: torch.nn.Parameter,
+    expected: Mapping[tuple[int, ...], torch.Tensor],
+    spreads: Mapping[tuple[int, ...], torch.Tensor | None],
+    flow: float,
 ) -> None:
-    """Compare the parts of a gradient that the reference has, and see that all the rest is zero."""
+    """Compare the parts of a gradient that the reference has, and see that all the rest is zero.
+
+    Args: expected, spreads: of the parts, by their places.
+    """
     reached = 0
-    for (read_name, place), read in parameters.read.items():
-        # What only decides is read too, and has no gradient.
-        if read_name == name and read.grad is not None:
-            where = f" at {', '.join(map(str, place))}" if place else ""
-            own = _part(parameter, place)
-            compare(own, read.grad, layer, f"gradient of {name}{where}", flow)
-            reached += int(own.count_nonzero())
+    for place, exact in expected.items():
+        where = f" at {', '.join(map(str, place))}" if place else ""
+        own = _part(parameter, place)
+        compare(own, exact, layer, f"gradient of {name}{where}", spreads[place], flow)
+        reached += int(own.count_nonzero())
     if parameter.grad is None:
         return
     found = int((parameter.grad._values() if parameter.grad.is_sparse else parameter.grad).count_nonzero())
@@ -122,10 +170,18 @@ def _part(parameter: torch.nn.Parameter, place: tuple[int, ...]) -> torch.Tensor
     return gradient._values()[(gradient._indices() == row).all(0)].sum(0)
 
 
-def compare(got: torch.Tensor, expected: torch.Tensor, layer: ConditionalLayer, what: str, flow: float = 0.0) -> None:
+def compare(
+    got: torch.Tensor,
+    expected: torch.Tensor,
+    layer: ConditionalLayer,
+    what: str,
+    moved_by: torch.Tensor | None = None,
+    flow: float = 0.0,
+) -> None:
     """Raise WrongAnswerError where a row differs by more than rounding, relative to its length or the typical one.
 
-    flow: of which a few roundings are allowed beside; scores are float32 in half types too, and so are these.
+    Args: moved_by: of half types, how far operands that are off by a rounding move each row. flow: of which a few
+    roundings are allowed beside; scores are float32 in half types too, and so are these.
     """
     if expected.numel() == 0:
         return
@@ -138,6 +194,8 @@ def compare(got: torch.Tensor, expected: torch.Tensor, layer: ConditionalLayer, 
     # What cancels to nearly nothing is rounded like its terms.
     allowed = tolerance * length.clamp_min(float(length.square().mean().sqrt()))
     allowed = allowed + FLOW_SAFETY * _summed_eps(got.dtype) * flow
+    if moved_by is not None:
+        allowed = allowed + MOVED_SAFETY * moved_by
     distance = torch.linalg.vector_norm(got.detach().double() - exact, dim=-1)
     if not bool((distance <= allowed).all()):
         worst = float((distance / allowed.clamp_min(torch.finfo(torch.float64).tiny)).max())

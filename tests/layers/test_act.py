@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import linear
 
 from capratio.errors import InputError
 from capratio.layers.act import AdaptiveComputationTime
@@ -132,6 +133,19 @@ def test_shares_add_up_to_one() -> None:
     state = torch.tanh(x @ layer.weight_in.T + layer.bias_state)
 
     assert torch.allclose(state @ layer.weight_out.T + layer.bias_out, layer(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_shares_of_half_types_add_up_to_one_to_the_bit(dtype: torch.dtype) -> None:
+    layer, x = built(dtype, bias=-2.5, hidden=64, max_steps=16), drawn(30, 5, dtype=dtype)
+    with torch.no_grad():
+        layer.weight_state.zero_()
+
+    state = torch.tanh(linear(x, layer.weight_in, layer.bias_state))
+
+    # In float32 the mean of equal states rounds back to them.
+    assert max(steps_of(layer, x)) > 8
+    assert torch.equal(linear(state, layer.weight_out, layer.bias_out), layer(x))
 
 
 def test_a_token_that_has_halted_is_computed_no_further(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from capratio.layers.act import AdaptiveComputationTime
 from capratio.layers.conditional_layer import Outcome
 from capratio.layers.memory_table import MemoryTable
+from capratio.layers.systems_table import SYSTEM_CLASSES
+from capratio.sweep.references.moved import moved, spread
 from capratio.sweep.system_trial import Batch, SystemCall
 from capratio.sweep.system_verify import verify_gradients, verify_outcome
 from capratio.sweep.verify import VERIFIED_TOKENS, WrongAnswerError
@@ -157,6 +160,64 @@ def test_right_gradients_of_touched_rows_pass(dtype: torch.dtype) -> None:
 
     assert told_wrong(lambda: verify_gradients(call, batch)) is None
     assert has_gradients(call.layer)
+
+
+HALF = [torch.bfloat16, torch.float16]
+# Layers whose terms cancel: halting units by what two states differ, scalars by what a network corrects.
+CANCELLING = [
+    ("act", {"hidden": 16}),
+    ("act", {"hidden": 64, "max_steps": 16}),
+    ("altup", {"hidden": 16, "form": "recycled"}),
+    ("altup", {"hidden": 16, "form": "sequence"}),
+]
+
+
+def of_half(name: str, options: dict[str, int | str], dtype: torch.dtype, seed: int) -> tuple[SystemCall, Batch]:
+    torch.manual_seed(seed)
+    layer = SYSTEM_CLASSES[name](24, 24, **options, backend="reference", dtype=dtype)
+    if isinstance(layer, AdaptiveComputationTime):
+        # So that tokens take many steps.
+        torch.nn.init.constant_(layer.halting_bias, -2.0)
+    x, incoming = torch.randn(2, 12, 24).to(dtype).unbind()
+    return SystemCall(layer, "train", incoming), Batch(x, None, 0)
+
+
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize(("name", "options"), CANCELLING)
+def test_right_gradients_of_half_types_pass_where_terms_cancel(
+    name: str, options: dict[str, int | str], dtype: torch.dtype
+) -> None:
+    for seed in range(3):
+        call, batch = of_half(name, options, dtype, seed)
+
+        assert told_wrong(lambda call=call, batch=batch: verify_gradients(call, batch)) is None  # type: ignore[misc]
+        assert has_gradients(call.layer)
+
+
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize(
+    ("name", "options", "parameter"),
+    [(*CANCELLING[0], "halting_weight"), (*CANCELLING[0], "weight_state"), (*CANCELLING[3], "updates.prediction")],
+)
+def test_a_wrong_gradient_of_half_types_is_told_where_terms_cancel(
+    name: str, options: dict[str, int | str], parameter: str, dtype: torch.dtype
+) -> None:
+    for seed in range(2):
+        call, batch = of_half(name, options, dtype, seed)
+        spoil(call.layer.get_parameter(parameter), torch.neg)
+
+        with pytest.raises(WrongAnswerError, match=f"the gradient of {parameter}"):
+            verify_gradients(call, batch)
+
+
+def test_operands_are_moved_by_at_most_half_a_rounding_and_spread_is_their_typical_deviation() -> None:
+    ones, generator = torch.ones(4, 10000, dtype=torch.float64), torch.Generator().manual_seed(0)
+
+    runs = [moved(ones, 0.1, generator) for _ in range(3)]
+
+    assert all(0.049 < float((run - 1).abs().max()) <= 0.05 for run in runs)
+    # Uniform within ± 0.05: a deviation of 0.1 / sqrt(12), of each of 10,000 elements.
+    assert torch.allclose(torch.full((4,), 10.0 / 12**0.5).double(), spread(ones, runs), rtol=0.02)
 
 
 Change = Callable[[torch.Tensor], torch.Tensor]

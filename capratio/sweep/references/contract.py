@@ -1,7 +1,7 @@
 """What a system's reference is: a loop over tokens in float64, and a check of what the layer decided."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import torch
@@ -17,9 +17,12 @@ class Parameters:
     What was read once is the same tensor when it is read again, and collects its gradient.
     """
 
-    def __init__(self, state: Mapping[str, torch.Tensor]) -> None:
-        """state: the layer's ``state_dict()``."""
+    def __init__(
+        self, state: Mapping[str, torch.Tensor], change: Callable[[torch.Tensor], torch.Tensor] | None = None
+    ) -> None:
+        """state: the layer's ``state_dict()``. change: what becomes of each part as it is read; nothing if None."""
         self._state = state
+        self._change = change
         self.read: dict[tuple[str, tuple[int, ...]], torch.Tensor] = {}
 
     def __contains__(self, name: str) -> bool:
@@ -34,6 +37,8 @@ class Parameters:
         if (name, place) not in self.read:
             value = self._state[name][place] if place else self._state[name]
             exact = value.detach().double() if value.is_floating_point() else value
+            if self._change is not None and exact.is_floating_point():
+                exact = self._change(exact)
             self.read[name, place] = exact.requires_grad_(exact.is_floating_point())
         return self.read[name, place]
 
