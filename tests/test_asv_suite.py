@@ -7,11 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from capratio.cost.spec import LAYERS
+from capratio.cost.systems.table import SYSTEMS
+from capratio.sweep.case_file import read_case_files
 
 ROOT = Path(__file__).parent.parent
 SUITE = ROOT / "benchmarks" / "asv_suite"
@@ -142,6 +147,18 @@ def test_the_series_are_those_of_the_cases(suite: ModuleType) -> None:
     assert sorted(keys) == sorted(set(tracked) - set(suite.layers.LEFT_OUT))
 
 
+def test_every_layer_of_the_package_is_tracked(suite: ModuleType) -> None:
+    assert {*LAYERS, *SYSTEMS} == {series.partition(", ")[0] for series in suite.layers.SERIES}
+
+
+def test_the_cases_are_read_by_this_commit(suite: ModuleType) -> None:
+    cases = read_case_files([suite.records.CASES])
+
+    assert sorted(suite.records._keys(suite.records.CASES.read_text())) == sorted(
+        suite.records._key(asdict(case.point)) for case in cases
+    )
+
+
 def test_what_a_commit_lacks_is_one_skip_with_its_reason(suite: ModuleType) -> None:
     measured = {("dense", 0): {"latency_s": 1e-3}} | {("tree-bias", k): "no such layer" for k in (0, 4, 8)}
 
@@ -170,8 +187,8 @@ def test_a_layer_that_cannot_be_built_is_a_skip_with_its_reason(suite: ModuleTyp
         suite.layers.forward("tree-future", 0)
 
 
-def test_every_layer_is_called_at_every_depth(suite: ModuleType) -> None:
-    points = [(layer, k) for layer in suite.layers.SERIES for k in suite.layers.DEPTHS]
+def test_every_tree_is_called_at_every_depth(suite: ModuleType) -> None:
+    points = [(layer, k) for layer in suite.layers.TREES for k in suite.layers.DEPTHS]
 
     called = {point: suite.layers.forward(*point)() for point in set(points) - set(suite.layers.LEFT_OUT)}
 
@@ -197,12 +214,13 @@ def test_what_a_commit_fails_to_measure_has_the_reason_of_its_record(suite: Modu
 
 @pytest.fixture(scope="module")
 def measured(suite: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Any]:
-    """A sweep over a layer that this commit lacks and one of a hand's size."""
+    """A sweep over a layer that this commit lacks, and a tree and a system of a hand's size."""
     cases = tmp_path_factory.mktemp("cases") / "tiny.toml"
     cases.write_text(
         'name = "tiny"\nreplicates = 1\n[sampling]\nmin_samples = 2\nmax_samples = 2\n[defaults]\nin_features = 4\n'
         'out_features = 3\ndepth = 2\ntokens = 2\ninput = "gaussian"\n'
         '[[cases]]\nlayer = "tree-future"\n[[cases]]\nlayer = "tree-shared"\nform = "collapsed"\n'
+        '[[cases]]\nlayer = "moe-sparse"\ndepth = 0\noptions = { experts = 2, top_k = 1, hidden = 2 }\n'
     )
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(suite.records, "CASES", cases)
@@ -212,7 +230,7 @@ def measured(suite: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dic
 
 
 def test_a_layer_that_a_commit_lacks_leaves_the_others_measured(measured: dict[tuple[str, int], Any]) -> None:
-    assert [("tree-future", 2), ("tree-shared, collapsed", 2)] == sorted(measured)
+    assert [("moe-sparse", 0), ("tree-future", 2), ("tree-shared, collapsed", 2)] == sorted(measured)
     # The commit's own words, without the folder that was made for this sweep.
     assert measured["tree-future", 2].startswith("capratio: cases.toml: cases[1]: the layer 'tree-future' is not known")
 
@@ -223,6 +241,10 @@ def test_the_numbers_are_those_of_a_sweep_as_a_hand_counts_them(measured: dict[t
     # Two tokens of 4 · 3 multiplies and adds; four leaves of 12, and 3 biases.
     assert (48, 51) == (numbers["product_flop"], numbers["parameters"])
     assert numbers["latency_s"] > 0
+    system = measured["moe-sparse", 0]
+    # Two tokens, each through 4 · 2 and 2 · 3 weights of one expert; two experts of these, and 2 · 4 · 2 of the gate.
+    assert (56, 44) == (system["product_flop"], system["parameters"])
+    assert 0 < system["touched_parameters"] <= 44
 
 
 @pytest.mark.parametrize(

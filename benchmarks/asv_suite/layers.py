@@ -1,4 +1,4 @@
-"""Every layer over its depth: numbers of one sweep, tracked, and asv's own clock and memory beside them.
+"""Every layer over its depth: numbers of one sweep, tracked, and asv's own clock and memory beside those of trees.
 
 ``track_`` numbers are of a sweep: the latency is the median of one process. ``time_`` and ``peakmem_`` follow asv's
 protocol and are never compared with them.
@@ -9,7 +9,7 @@ from typing import Any
 
 from . import records
 
-SERIES = [
+TREES = [
     "dense",
     "tree-shared",
     "tree-shared, collapsed",
@@ -20,9 +20,26 @@ SERIES = [
     "fast-feedforward",
     "fast-feedforward, leaf",
 ]
+# Their options stand in the case file alone, so that a sweep measures them and asv's own clock does not.
+SYSTEMS = [
+    "act",
+    "altup",
+    "block-policy",
+    "dynamic-gate",
+    "memory-table",
+    "moe-sparse",
+    "moe-st",
+    "product-key",
+    "winner-take-all",
+]
+SERIES = TREES + SYSTEMS
 DEPTHS = [0, 4, 8]
-# A dense layer has no depth; the unit tree stops at 4, to keep a commit short.
-LEFT_OUT = [("dense", 4), ("dense", 8), ("tree-unit", 8), ("tree-unit, collapsed", 8)]
+# Only trees have a depth; the unit tree stops at 4, to keep a commit short.
+LEFT_OUT = [
+    *((layer, depth) for layer in ("dense", *SYSTEMS) for depth in (4, 8)),
+    ("tree-unit", 8),
+    ("tree-unit, collapsed", 8),
+]
 FEATURES, TOKENS = 256, 64
 
 
@@ -70,6 +87,9 @@ class Tracked:
     def track_parameters(self, measured: Any, layer: str, depth: int) -> float:
         return tracked(measured, layer, depth, "parameters")
 
+    def track_touched_parameters(self, measured: Any, layer: str, depth: int) -> float:
+        return tracked(measured, layer, depth, "touched_parameters")
+
     def track_capacity_ratio(self, measured: Any, layer: str, depth: int) -> float:
         return tracked(measured, layer, depth, "capacity_ratio")
 
@@ -84,7 +104,7 @@ class Tracked:
     track_latency_s.unit = "seconds"  # type: ignore[attr-defined]
     track_product_flop.unit = track_overhead_flop.unit = track_gating_flop.unit = "FLOP"  # type: ignore[attr-defined]
     track_op_bytes.unit = track_compulsory_bytes.unit = track_allocated_peak_bytes.unit = "bytes"  # type: ignore[attr-defined]
-    track_parameters.unit = "parameters"  # type: ignore[attr-defined]
+    track_parameters.unit = track_touched_parameters.unit = "parameters"  # type: ignore[attr-defined]
     track_capacity_ratio.unit = "times a dense layer's"  # type: ignore[attr-defined]
     track_efficiency.unit = "of the machine's limit"  # type: ignore[attr-defined]
     track_distinct_leaves.unit = "leaves"  # type: ignore[attr-defined]
@@ -93,7 +113,7 @@ class Tracked:
 class Called:
     """A forward pass under inference mode, by asv's clock and memory."""
 
-    params = (SERIES, DEPTHS)
+    params = (TREES, DEPTHS)
     param_names = ("layer", "k")
     skip_params = LEFT_OUT
 

@@ -78,6 +78,7 @@ def _numbers(record: dict[str, Any]) -> Found:
         "op_bytes": exact.get("op_bytes"),
         "compulsory_bytes": exact.get("compulsory_bytes"),
         "parameters": exact.get("parameters"),
+        "touched_parameters": exact.get("touched_parameters"),
         "capacity_ratio": exact.get("capacity_ratio"),
         "allocated_peak_bytes": record["memory"].get("allocated_peak_bytes"),
         "distinct_leaves": levels[-1] if levels else None,

@@ -38,5 +38,6 @@ def ceilings(request: pytest.FixtureRequest) -> Ceilings:
 
 @pytest.fixture
 def group(case: Case) -> str:
-    """The group that a case is shown in: its layer and what is called."""
-    return f"{case.point.layer}, {case.point.form}: {case.point.pass_}"
+    """The group that a case is shown in: its layer, the form of a tree that is not a path, and what is called."""
+    form = "" if case.point.form == "path" else f", {case.point.form}"
+    return f"{case.point.layer}{form}: {case.point.pass_}"

@@ -1,7 +1,8 @@
 """Every case, built and verified as a sweep does, under pytest-benchmark's own protocol.
 
 Its statistics are never compared with those of a sweep. What was counted stands beside them in ``extra_info``: FLOP by
-class, bytes, parameters, the limit of the machine in the same run, and on CUDA the time of the device by its events.
+class, bytes, parameters, what a system reached, the limit of the machine in the same run, and on CUDA the time of the
+device by its events.
 """
 
 import statistics
@@ -44,7 +45,8 @@ def test_case(case: Case, group: str, ceilings: Ceilings, benchmark: Any) -> Non
 
     trial.check(0, last)
     by_class = {f"{name}_flop": count for name, count in exact.flop.items()}
-    benchmark.extra_info.update(exact.counts | by_class)
+    reached = {} if exact.visits is None else {"visits": exact.visits}
+    benchmark.extra_info.update(exact.counts | by_class | reached)
     latency_s = benchmark.stats.stats.median if case.point.device == "cpu" else device_latency_s(case, trial)
     benchmark.extra_info.update(against_limit(case, exact, ceilings, latency_s))
 
