@@ -1,5 +1,6 @@
 """What all tests share: one torch thread, CUDA tests that skip with their reason, a steady hypothesis."""
 
+import gc
 import os
 from collections.abc import Iterable
 
@@ -27,6 +28,12 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
         return
     for item in marked:
         item.add_marker(pytest.mark.skip(reason="torch finds no CUDA device on this machine"))
+
+
+def pytest_collection_finish() -> None:
+    """Leave all that is imported out of the garbage, which measurements collect before every one of their samplings."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
