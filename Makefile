@@ -11,7 +11,7 @@ MACHINE ?= $(shell uname -n)
 SOURCES := $(shell find capratio benchmarks/cases -name '*.py' -o -name '*.toml' -o -path 'capratio/report/templates/*' \
     -o -path 'capratio/gate/starter_files/*')
 
-.PHONY: help report test check published kernels systems experts asv gate benchmark clean
+.PHONY: help report test check published kernels systems experts figures asv gate benchmark clean
 
 help:  ## Say what the targets do
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -59,6 +59,13 @@ experts: $(VENV)/installed-peers  ## Measure experts, looked-up rows and live bl
 	PYTHONPATH=$(CURDIR) $(BIN)/capratio sweep experts $(if $(DEVICE),--device $(DEVICE)) --out runs/experts
 	$(BIN)/capratio report runs/experts --out reports/$(MACHINE)-experts --made-by 'make experts MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
 	$(BIN)/capratio verdict runs/experts || [ $$? -eq 1 ]
+
+# Where the published figures are made again; what lies there goes on where it was stopped.
+FIGURES ?= runs/figures
+figures: $(VENV)/installed-test  ## Make the figures of papers again, in kind (20 minutes on quiet cores, an hour on busy ones), in runs/figures
+	@for name in active_parameters moe_dropped_tokens block_policy_digits block_sparse_speedup moe_balance; do \
+	    echo "$$name:"; PYTHONPATH=$(CURDIR) $(BIN)/python -m benchmarks.$$name --out $(FIGURES)/$$name.json || exit $$?; \
+	done
 
 # Commits that asv measures, counted back from the one that is checked out.
 COMMITS ?= 5

@@ -4,11 +4,12 @@ Nothing is allocated. An expert there is gated by silu where ours is by gelu; it
 the published figure, a token uses the whole embedding and the whole head.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+from benchmarks.figure import Content, Figure, parser, write_figure
 from capratio.cost import LayerSpec, closed_form
 from capratio.cost.systems.moe_st import MoeStSpec
-from capratio.display import text_table
+from capratio.display import markdown_table
 from capratio.units import whole
 
 
@@ -85,19 +86,47 @@ def billions(count: int) -> str:
     return f"{count / 1e9:.1f}"
 
 
-def main() -> None:
-    """Print the parts, their sums, and whether these are the published ones."""
-    found = parts(MIXTRAL)
-    total, active = sum(part.total for part in found), sum(part.active for part in found)
-    rows = [(part.name, whole(part.total), whole(part.active)) for part in found]
-    rows += [
-        ("all", whole(total), whole(active)),
-        ("billions", billions(total), billions(active)),
-        ("published", PUBLISHED_TOTAL, PUBLISHED_ACTIVE),
-    ]
-    print(text_table(["part", "parameters", "a token uses"], rows, left=["part"]))
-    same = (billions(total), billions(active)) == (PUBLISHED_TOTAL, PUBLISHED_ACTIVE)
-    print(f"the published digits are {'' if same else 'not '}met.")
+def sums(content: Content) -> tuple[int, int]:
+    """All parameters, and those that a token uses."""
+    return sum(row["total"] for row in content["rows"]), sum(row["active"] for row in content["rows"])
+
+
+def table(content: Content) -> str:
+    """The parts and their sums."""
+    rows = [(row["name"], whole(row["total"]), whole(row["active"])) for row in content["rows"]]
+    return markdown_table(["part", "parameters", "a token uses"], [*rows, ("all", *map(whole, sums(content)))])
+
+
+def summary(content: Content) -> str:
+    """The sums as the publication writes them."""
+    total, active = map(billions, sums(content))
+    rows = [("all parameters", PUBLISHED_TOTAL, total), ("parameters that a token uses", PUBLISHED_ACTIVE, active)]
+    return markdown_table(["billions", "published", "ours"], rows)
+
+
+def conditions(content: Content) -> str:
+    """The sizes of the model."""
+    return (
+        "Closed forms of {layers} layers, {width} features, {experts} experts of {hidden} hidden units, top-{top_k}, "
+        "{heads} heads of {head_width} with {kv_heads} for keys and values, a vocabulary of {vocabulary}. Nothing is "
+        "measured."
+    ).format(**content["conditions"])
+
+
+FIGURE = Figure(
+    name="active_parameters",
+    title="Active parameters of Mixtral 8x7B",
+    takes="a few seconds",
+    summary=summary,
+    table=table,
+    conditions=conditions,
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Count, and write the parts."""
+    options = parser(FIGURE, __doc__).parse_args(arguments)
+    write_figure(FIGURE, options.out, asdict(MIXTRAL), map(asdict, parts(MIXTRAL)))
 
 
 if __name__ == "__main__":

@@ -9,22 +9,30 @@ Coins are flipped ten times for each test digit. An error is the share of flips 
 in less than 0.5 % of them, and saturated in more than 99.5 %.
 """
 
-import argparse
-import json
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
-from statistics import mean
 
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from benchmarks.figure import (
+    Content,
+    Figure,
+    Progress,
+    Row,
+    count,
+    machine_conditions,
+    on_machine,
+    parser,
+    percent,
+    spread,
+    write_figure,
+)
 from capratio.display import markdown_table
 from capratio.layers.block_policy import BlockPolicyNetwork, policy_surrogate, update_baseline
 from capratio.layers.reinforce import VarianceOptimalBaseline
-from capratio.records.whole_file import write_whole
 
 FEATURES, CLASSES, TRAINED = 64, 10, 1297
 HIDDEN, BLOCKS, RATE = 256, 16, 1 / 16
@@ -32,8 +40,8 @@ HIDDEN, BLOCKS, RATE = 256, 16, 1 / 16
 EQUAL_HIDDEN = 32
 EPOCHS, BATCH, LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 100, 64, 0.1, 0.9, 1e-4
 FLIPS, RARE = 10, 0.005
-# Test errors of MNIST: Bengio, Bacon, Pineau & Precup 2015, arXiv 1511.06297.
-PUBLISHED = {"policy, 16 blocks of 16, rate 1/16": 0.023, "dense, 256": 0.019, "dense, 32": 0.028}
+# Test errors of MNIST in percent: Bengio, Bacon, Pineau & Precup 2015, arXiv 1511.06297, section 4.2.
+PUBLISHED = {"policy": "2.3", "dense, 256": "1.9", "dense, 32": "2.8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,46 +168,48 @@ def dense_result(hidden: int, digits: Digits, seed: int) -> Result:
 
 def measure(seeds: int) -> list[Result]:
     """Every network on every seed."""
-    results = []
+    results, progress = [], Progress(seeds)
     for seed in range(seeds):
         digits = split(seed)
         for recipe in RECIPES:
             results.append(policy_result(recipe.name, trained_policy(recipe, digits, seed), digits, seed))
         results += [dense_result(hidden, digits, seed) for hidden in (HIDDEN, EQUAL_HIDDEN)]
+        progress.step(f"{len(RECIPES) + 2} networks, seed {seed}")
     return results
 
 
-def table(results: list[Result]) -> str:
-    """Means over seeds, the smallest and the largest error, and below it what the paper reports of MNIST."""
-    headings = [
-        "network",
-        "test error %",
-        "over seeds",
-        "error where a block lives %",
-        "no block %",
-        "rate %",
-        "dead blocks %",
-        "saturated %",
-        "multiply-adds",
-    ]
-    rows = []
-    for name in dict.fromkeys(result.name for result in results):
-        found = [result for result in results if result.name == name]
-        errors = [result.test_error for result in found]
-        rows.append(
-            [
-                name,
-                _percent(mean(errors)),
-                f"{_percent(min(errors))} to {_percent(max(errors))}",
-                *(
-                    _percents([getattr(result, measured) for result in found])
-                    for measured in ("lived_error", "blockless", "rate", "dead", "saturated")
-                ),
-                f"{mean(result.multiply_adds for result in found):,.0f}",
-            ]
-        )
-    published = ", ".join(f"{name}: {_percent(error)} %" for name, error in PUBLISHED.items())
-    return f"{markdown_table(headings, rows)}\n\nPublished of MNIST, which these digits are not: {published}."
+COLUMNS = {
+    "lived_error": "error where a block lives %",
+    "blockless": "no block %",
+    "rate": "rate %",
+    "dead": "dead blocks %",
+    "saturated": "saturated %",
+}
+
+
+def table(content: Content) -> str:
+    """Medians over seeds, with the smallest and the largest."""
+    lines = []
+    for name, found in _networks(content).items():
+        shares = [_percents([row[measured] for row in found]) for measured in ("test_error", *COLUMNS)]
+        lines.append([name, *shares, spread([row["multiply_adds"] for row in found], "{:,.0f}".format)])
+    return markdown_table(["network", "test error %", *COLUMNS.values(), "multiply-adds"], lines)
+
+
+def summary(content: Content) -> str:
+    """Test errors beside the paper's, and what becomes of blocks."""
+    lines = []
+    for name, found in _networks(content).items():
+        shares = [_percents([row[measured] for row in found]) for measured in ("test_error", "dead", "saturated")]
+        adds = spread([row["multiply_adds"] for row in found], "{:,.0f}".format)
+        lines.append([name, PUBLISHED.get(name, ""), *shares, adds])
+    headings = ["network", "published of MNIST: test error %", "ours of digits: test error %"]
+    return markdown_table([*headings, "dead blocks %", "saturated blocks %", "multiply-adds"], lines)
+
+
+def _networks(content: Content) -> dict[str, list[Row]]:
+    names = dict.fromkeys(row["name"] for row in content["rows"])
+    return {name: [row for row in content["rows"] if row["name"] == name] for name in names}
 
 
 def _share(happened: torch.Tensor) -> float:
@@ -208,23 +218,38 @@ def _share(happened: torch.Tensor) -> float:
 
 def _percents(shares: list[float | None]) -> str:
     known = [share for share in shares if share is not None]
-    return _percent(mean(known)) if known else "-"
+    return spread(known, percent) if known else ""
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
+def conditions(content: Content) -> str:
+    """What was trained, how long and how often."""
+    found = content["conditions"]
+    seeds = len({row["seed"] for row in content["rows"]})
+    return (
+        f"Median over {seeds} splits and networks (smallest to largest). {found['hidden']} hidden units in "
+        f"{found['blocks']} blocks, target rate 1/{1 / found['target_rate']:.0f}; {found['epochs']} epochs of "
+        f"{found['training_digits']} digits of 8 x 8 pixels, {found['flips']} sets of coins for each of the others. "
+        f"{on_machine(found)}."
+    )
+
+
+FIGURE = Figure(
+    name="block_policy_digits",
+    title="A block policy beside dense networks",
+    takes="a few minutes",
+    summary=summary,
+    table=table,
+    conditions=conditions,
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train and test, print the means, and write every result to a file, and the table beside it."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.block_policy_digits", description=(__doc__ or "").split("\n", 1)[0]
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the JSON file that is written")
-    parser.add_argument("--seeds", type=int, default=5, help="splits and networks of each kind (default: 5)")
-    options = parser.parse_args(arguments)
-    results = measure(options.seeds)
-    conditions = {
+    """Train and test, and write every result."""
+    line = parser(FIGURE, __doc__)
+    line.add_argument("--seeds", type=count, default=5, help="splits and networks of each kind (default: 5)")
+    options = line.parse_args(arguments)
+    torch.set_num_threads(1)
+    measured = {
         "hidden": HIDDEN,
         "blocks": BLOCKS,
         "target_rate": RATE,
@@ -236,17 +261,10 @@ def main(arguments: list[str] | None = None) -> None:
         "weight_decay": WEIGHT_DECAY,
         "training_digits": TRAINED,
         "flips": FLIPS,
-        "torch": version("torch"),
         "scikit-learn": version("scikit-learn"),
+        **machine_conditions(),
     }
-    content = {
-        "conditions": conditions,
-        "published_test_error_of_mnist": PUBLISHED,
-        "results": [asdict(result) for result in results],
-    }
-    write_whole(options.out, (json.dumps(content, indent=1) + "\n").encode())
-    write_whole(options.out.with_suffix(".md"), (table(results) + "\n").encode())
-    print(table(results))
+    write_figure(FIGURE, options.out, measured, map(asdict, measure(options.seeds)))
 
 
 if __name__ == "__main__":

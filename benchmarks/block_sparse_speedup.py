@@ -9,25 +9,22 @@ Every replicate is a fresh process with masks of its own. In it outputs are comp
 take turns; a time is the median of a contender's turns, and a ratio is of times of one replicate.
 """
 
-import argparse
-import json
+import os
 import statistics
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from multiprocessing import get_context
 
 import torch
 
-from benchmarks.block_sparse_table import markdown
+from benchmarks.block_sparse_table import conditions, summary, table
+from benchmarks.figure import Figure, Progress, Row, count, kept_rows, parser, save_rows, write_figure
 from capratio.kernels.block_linear import block_linear, live_blocks
 from capratio.kernels.block_linear.bsr import live_weight
 from capratio.measure.machine import describe_machine
-from capratio.records.whole_file import write_whole
 
 # The share of blocks that the paper's policies leave alive, and that of a tenth of the pairs.
 PAPER_RATE, TENTH_RATE = 0.18, 0.316
@@ -131,7 +128,7 @@ def take_turns(found: dict[str, Contender]) -> dict[str, float]:
     return {name: statistics.median(times_s) for name, times_s in taken.items()}
 
 
-def measure(case: Case, seed: int) -> dict[str, Any]:
+def measure(case: Case, seed: int) -> Row:
     """One replicate of a case: what was drawn, and the seconds of each contender."""
     torch.set_num_threads(case.threads)
     generator = torch.Generator().manual_seed(seed)
@@ -145,6 +142,8 @@ def measure(case: Case, seed: int) -> dict[str, Any]:
         times_s = take_turns(found)
     pairs = live_blocks(live_in, live_out).pairs
     return {
+        "replicate": seed,
+        "load_average": os.getloadavg()[0],
         "case": asdict(case),
         "live_in": live_in.float().mean().item(),
         "live_out": live_out.float().mean().item(),
@@ -153,44 +152,41 @@ def measure(case: Case, seed: int) -> dict[str, Any]:
     }
 
 
-def run_replicate(seed: int, part: str | None) -> list[dict[str, Any]]:
-    """All cases of a part in a fresh process."""
-    command = [sys.executable, "-m", "benchmarks.block_sparse_speedup", "--out", "-", "--seed", str(seed)]
-    run = subprocess.run([*command, *(["--only", part] if part else [])], stdout=subprocess.PIPE, text=True, check=True)
-    measured: list[dict[str, Any]] = json.loads(run.stdout)
-    return measured
+def replicate(seed: int, part: str | None) -> list[Row]:
+    """All cases of a part."""
+    warnings.filterwarnings("ignore", "Sparse BSR tensor support")
+    return [measure(case, seed) for case in cases() if part in (None, case.part)]
 
 
-def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The options of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.block_sparse_speedup",
-        description=(__doc__ or "").split("\n", 1)[0],
-        epilog="example: python -m benchmarks.block_sparse_speedup --out speedup.json",
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="the JSON file to write; its table is written beside it"
-    )
-    parser.add_argument("--replicates", type=int, default=5, help="fresh processes (default: 5)")
-    parser.add_argument("--only", choices=("paper", "tenth"), help="one part")
-    parser.add_argument("--seed", type=int, help="measure one replicate here and print it, as every process does")
-    return parser.parse_args(arguments)
+FIGURE = Figure(
+    name="block_sparse_speedup",
+    title="Block-sparse products at 18 % of the blocks on each side",
+    takes="5 minutes on quiet cores; a run that was stopped goes on",
+    summary=summary,
+    table=table,
+    conditions=conditions,
+)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Measure replicates in processes of their own, and write all times and a table of ratios."""
-    options = parsed()
-    if options.seed is not None:
-        warnings.filterwarnings("ignore", "Sparse BSR tensor support")
-        chosen = [case for case in cases() if options.only in (None, case.part)]
-        print(json.dumps([measure(case, options.seed) for case in chosen]))
-        return
-    replicates = [run_replicate(seed, options.only) for seed in range(options.replicates)]
-    found = {"machine": describe_machine(), "replicates": replicates}
-    write_whole(options.out, (json.dumps(found, indent=1) + "\n").encode())
-    table = markdown(replicates)
-    write_whole(options.out.with_suffix(".md"), table.encode())
-    print(table)
+    line = parser(FIGURE, __doc__)
+    line.add_argument("--replicates", type=count, default=5, help="fresh processes (default: 5)")
+    line.add_argument("--only", choices=("paper", "tenth"), help="one part")
+    options = line.parse_args(arguments)
+    measured = {"only": options.only, "machine": describe_machine()}
+    try:
+        rows = kept_rows(options.out, measured)
+    except ValueError as error:
+        line.error(str(error))
+    todo = sorted(set(range(options.replicates)) - {row["replicate"] for row in rows})
+    progress = Progress(len(todo))
+    for seed in todo:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+            rows += fresh.submit(replicate, seed, options.only).result()
+        save_rows(options.out, measured, rows)
+        progress.step(f"replicate {seed}")
+    write_figure(FIGURE, options.out, measured, rows)
 
 
 if __name__ == "__main__":

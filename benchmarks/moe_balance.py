@@ -2,7 +2,7 @@
 
 Shazeer et al. 2017, arXiv 1701.06538, table 6: a language model with one mixture, trained with different weights of the
 importance loss CV(Importance)² and of the load loss CV(Load)². Without either a few experts take nearly all; with any
-of them all are used, and the load loss evens the tokens where the importance loss evens the gates.
+of them all are used.
 
 Here a small network predicts the next byte of the standard library's source from the 16 before it: an embedding, a
 layer, a mixture beside it, a layer. Figures are of held-out text, the last tenth of the corpus, with the noise of
@@ -11,25 +11,34 @@ and on nothing of the machine's speed. The model and its training are far smalle
 again is the pattern, not the digits.
 """
 
-import argparse
-import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from pathlib import Path
-from statistics import mean
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from capratio.display import text_table
+from benchmarks.figure import (
+    Content,
+    Figure,
+    Progress,
+    Row,
+    count,
+    kept_rows,
+    machine_conditions,
+    on_machine,
+    parser,
+    save_rows,
+    spread,
+    write_figure,
+)
+from capratio.display import markdown_table
 from capratio.inputs.table import corpus_hash
 from capratio.inputs.text import text_corpus
 from capratio.layers.balance_losses import gate_sums, load
 from capratio.layers.conditional_layer import Outcome
 from capratio.layers.sparsely_gated_mixture import SparselyGatedMixture
-from capratio.records.whole_file import write_whole
-from capratio.units import significant
 
 CONTEXT, EMBEDDED, WIDTH = 16, 16, 128
 EXPERTS, TOP_K, HIDDEN = 64, 2, 64
@@ -37,13 +46,14 @@ STEPS, TOKENS, LEARNING_RATE = 800, 1024, 1e-3
 HELD_OUT_TOKENS = 32_768
 HELD_OUT_SHARE = 0.1
 
-# (w_importance, w_load) → the paper's CV(Importance), CV(Load), max(Load) / mean(Load).
+# (w_importance, w_load) → the paper's CV(Importance), CV(Load), max(Load) / mean(Load), perplexity.
 PAPER = {
-    (0.0, 0.0): (3.04, 3.01, 17.8),
-    (0.2, 0.0): (0.06, 0.17, 1.47),
-    (0.0, 0.2): (0.22, 0.04, 1.15),
-    (0.1, 0.1): (0.06, 0.05, 1.14),
-    (1.0, 1.0): (0.03, 0.02, 1.07),
+    (0.0, 0.0): (3.04, 3.01, 17.8, 39.8),
+    (0.2, 0.0): (0.06, 0.17, 1.47, 35.6),
+    (0.0, 0.2): (0.22, 0.04, 1.15, 35.7),
+    (0.1, 0.1): (0.06, 0.05, 1.14, 35.6),
+    (0.01, 0.01): (0.48, 0.11, 1.37, 35.7),
+    (1.0, 1.0): (0.03, 0.02, 1.07, 35.7),
 }
 
 
@@ -139,82 +149,88 @@ def _variation(values: torch.Tensor) -> float:
     return float(values.std(correction=0) / values.mean())
 
 
-def measure(seeds: int) -> list[Balance]:
-    """Every pair of weights of the table with every seed."""
-    rows = []
-    for weights in PAPER:
-        for seed in range(seeds):
-            rows.append(balance_of(trained(*weights, seed), *weights, seed))
-            print(f"{len(rows)} of {len(PAPER) * seeds} trained", flush=True)
-    return rows
+def missing(rows: list[Row], seeds: int) -> list[tuple[float, float, int]]:
+    """The weights and seeds of the table that no row has, seed after seed."""
+    there = {(row["importance_weight"], row["load_weight"], row["seed"]) for row in rows}
+    return [(*weights, seed) for seed in range(seeds) for weights in PAPER if (*weights, seed) not in there]
 
 
-HEADERS = (
-    "w importance",
-    "w load",
-    "CV(importance)",
-    "paper",
-    "CV(load)",
-    "paper",
-    "max / mean load",
-    "paper",
-    "max / mean tokens, no noise",
-    "unused experts",
-    "loss, nats",
+WEIGHTS = ("w importance", "w load")
+COLUMNS = ("importance_variation", "load_variation", "largest_load")
+NAMES = ("CV(importance)", "CV(load)", "max / mean load")
+
+
+def table(content: Content) -> str:
+    """A line for each pair of weights: medians over seeds, with the smallest and the largest."""
+    rest = ("largest_count", "unused", "loss_nats")
+    headings = [*WEIGHTS, *NAMES, "max / mean tokens, no noise", "unused experts, no noise", "loss, nats, no noise"]
+    lines = [
+        [*map(str, weights), *(spread([row[name] for row in _of(content, weights)]) for name in (*COLUMNS, *rest))]
+        for weights in PAPER
+    ]
+    return markdown_table(headings, lines)
+
+
+def summary(content: Content) -> str:
+    """The same beside the paper's, and how much lower the loss is than that of the same seed without balance losses."""
+    lines = []
+    for weights, (*paper, _) in PAPER.items():
+        found = _of(content, weights)
+        beside = [
+            (str(figure), spread([row[name] for row in found])) for figure, name in zip(paper, COLUMNS, strict=True)
+        ]
+        gains = loss_differences(content, weights)
+        beside.append((f"{_paper_difference(weights):+.2f}", spread(gains, "{:+.2f}".format)))
+        lines.append([*map(str, weights), *(text for pair in beside for text in pair)])
+    names = (*NAMES, "loss less that without them, nats")
+    return markdown_table([*WEIGHTS, *(f"{whose}: {name}" for name in names for whose in ("published", "ours"))], lines)
+
+
+def loss_differences(content: Content, weights: Sequence[float]) -> list[float]:
+    """The loss with these weights less the loss without balance losses, in nats, seed by seed."""
+    without = {row["seed"]: row["loss_nats"] for row in _of(content, (0.0, 0.0))}
+    return [row["loss_nats"] - without[row["seed"]] for row in _of(content, weights)]
+
+
+def _paper_difference(weights: tuple[float, float]) -> float:
+    return math.log(PAPER[weights][3] / PAPER[0.0, 0.0][3])
+
+
+def _of(content: Content, weights: Sequence[float]) -> list[Row]:
+    return [row for row in content["rows"] if (row["importance_weight"], row["load_weight"]) == tuple(weights)]
+
+
+def conditions(content: Content) -> str:
+    """What was trained, how long and how often."""
+    found = content["conditions"]
+    seeds = len({row["seed"] for row in content["rows"]})
+    return (
+        f"Median over {seeds} trainings (smallest to largest). {found['experts']} experts of {found['hidden']} units, "
+        f"top-{found['top_k']}, in a network of width {found['width']} that predicts the next byte of the Python "
+        f"standard library's source from {found['context']}; {found['training_steps']} steps of Adam at "
+        f"{found['learning_rate']} on {found['training_tokens_per_step']} tokens each, then {found['held_out_tokens']} "
+        f"held-out tokens, with the noise of training unless a column says otherwise. {on_machine(found)}."
+    )
+
+
+FIGURE = Figure(
+    name="moe_balance",
+    title="Balance losses of a sparsely-gated mixture, off and on",
+    takes="10 minutes on a quiet core and half an hour on a busy one; a run that was stopped goes on",
+    summary=summary,
+    table=table,
+    conditions=conditions,
 )
 
 
-def lines(rows: list[Balance]) -> list[tuple[str, ...]]:
-    """A line for each pair of weights: means over seeds, with the smallest and the largest, beside the paper's."""
-    found = []
-    for weights, paper in PAPER.items():
-        own = [row for row in rows if (row.importance_weight, row.load_weight) == weights]
-        columns = ("importance_variation", "load_variation", "largest_load")
-        beside = [(_over_seeds(own, name), str(figure)) for name, figure in zip(columns, paper, strict=True)]
-        rest = [_over_seeds(own, name) for name in ("largest_count", "unused", "loss_nats")]
-        found.append((*map(str, weights), *(text for pair in beside for text in pair), *rest))
-    return found
-
-
-def _over_seeds(rows: list[Balance], name: str) -> str:
-    values = [float(getattr(row, name)) for row in rows]
-    return f"{significant(mean(values))} ({significant(min(values))} to {significant(max(values))})"
-
-
-def markdown(rows: list[Balance], seeds: int) -> str:
-    """The table with what it is, for a page."""
-    table = [HEADERS, ("---:",) * len(HEADERS), *lines(rows)]
-    return "\n".join(
-        [
-            "# Balance losses of a sparsely-gated mixture, after table 6 of Shazeer et al. 2017",
-            "",
-            f"{EXPERTS} experts of {HIDDEN} units, top-{TOP_K}, in a network that predicts the next byte of the Python "
-            f"standard library's source; {STEPS} steps of {TOKENS} tokens, {seeds} seeds (mean, smallest to largest), "
-            f"{HELD_OUT_TOKENS} held-out tokens, with the noise of training unless a column says otherwise. One expert "
-            f"can have at most {EXPERTS // TOP_K} times the mean load. Made by `python -m benchmarks.moe_balance`; the "
-            "JSON file of the same name has every network.",
-            "",
-            *("| " + " | ".join(line) + " |" for line in table),
-            "",
-        ]
-    )
-
-
 def main(arguments: list[str] | None = None) -> None:
-    """Train, print the table, and write every row to a file and the table beside it."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.moe_balance", description=(__doc__ or "").split("\n", 1)[0]
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="the JSON file that is written, and beside it FILE.md"
-    )
-    parser.add_argument("--seeds", type=int, default=3, help="networks of each pair of weights (default: 3)")
-    options = parser.parse_args(arguments)
+    """Train what is missing, keep each network's row as it comes, and write the table."""
+    line = parser(FIGURE, __doc__)
+    line.add_argument("--seeds", type=count, default=5, help="networks of each pair of weights (default: 5)")
+    options = line.parse_args(arguments)
     # Matrices this small are multiplied no faster by several threads.
     torch.set_num_threads(1)
-    rows = measure(options.seeds)
-    conditions = {
-        "paper": [[*weights, *figures] for weights, figures in PAPER.items()],
+    measured = {
         "context": CONTEXT,
         "width": WIDTH,
         "experts": EXPERTS,
@@ -225,12 +241,20 @@ def main(arguments: list[str] | None = None) -> None:
         "learning_rate": LEARNING_RATE,
         "held_out_tokens": HELD_OUT_TOKENS,
         "text_sha256": corpus_hash("text"),
-        "torch": version("torch"),
+        **machine_conditions(),
     }
-    content = {"conditions": conditions, "rows": [asdict(row) for row in rows]}
-    write_whole(options.out, (json.dumps(content, indent=1) + "\n").encode())
-    write_whole(options.out.with_suffix(".md"), markdown(rows, options.seeds).encode())
-    print(text_table(HEADERS, lines(rows)))
+    try:
+        rows = kept_rows(options.out, measured)
+    except ValueError as error:
+        line.error(str(error))
+    todo = missing(rows, options.seeds)
+    progress = Progress(len(todo))
+    for importance_weight, load_weight, seed in todo:
+        network = trained(importance_weight, load_weight, seed)
+        rows.append(asdict(balance_of(network, importance_weight, load_weight, seed)))
+        save_rows(options.out, measured, rows)
+        progress.step(f"weights {importance_weight} and {load_weight}, seed {seed}")
+    write_figure(FIGURE, options.out, measured, rows)
 
 
 if __name__ == "__main__":

@@ -11,23 +11,29 @@ standard library's source; training and measuring draw other ones. Figures depen
 hash, and on nothing of the machine's speed.
 """
 
-import argparse
-import json
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from itertools import product
-from pathlib import Path
-from statistics import mean
 
 import torch
 
-from capratio.display import text_table
+from benchmarks.figure import (
+    Content,
+    Figure,
+    Progress,
+    Row,
+    count,
+    machine_conditions,
+    on_machine,
+    parser,
+    percent,
+    spread,
+    write_figure,
+)
+from capratio.display import markdown_table
 from capratio.inputs.table import corpus_hash, make_input
 from capratio.kernels.router_logits import router_logits
 from capratio.layers.moe_st import StableMixture
 from capratio.layers.router_losses import balance_loss
-from capratio.records.whole_file import write_whole
-from capratio.units import significant
 
 FACTORS = (0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 ROUTERS = ("fresh", "trained")
@@ -35,7 +41,8 @@ FEATURES, EXPERTS, TOKENS = 256, 16, 4096
 # The experts' outputs are not looked at.
 HIDDEN = 4
 STEPS, STEP_TOKENS, LEARNING_RATE = 200, 1024, 1e-3
-HARMLESS = "the paper: 10 to 15 % of tokens dropped do no harm in fine-tuning."
+# Percent of tokens dropped by training capacity factor: Zoph et al. 2022, arXiv 2202.08906, table 5, which has 4.0 too.
+PAPER = {"trained": {0.75: 10.6, 1.25: 0.3, 2.0: 0.0}, "fresh": {0.75: 15.6, 1.25: 2.9, 2.0: 0.4}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,54 +111,71 @@ def dropped(kind: str, router: torch.Tensor, top_k: int, seed: int, factor: floa
 
 def measure(seeds: int) -> list[Dropped]:
     """Every router, number of choices, seed, factor and order."""
-    rows = []
-    for kind, top_k, seed in product(ROUTERS, (1, 2), range(seeds)):
+    rows, routers = [], list(product(ROUTERS, (1, 2), range(seeds)))
+    progress = Progress(len(routers))
+    for kind, top_k, seed in routers:
         router = router_of(kind, top_k, seed)
         for factor, prioritised in product(FACTORS, (False, True)):
             rows.append(dropped(kind, router, top_k, seed, factor, prioritised))
+        progress.step(f"{kind} router, top-{top_k}, seed {seed}")
     return rows
 
 
-def table(rows: list[Dropped]) -> str:
-    """The rows' means over seeds, and of the dropped tokens the smallest and the largest too."""
+def table(content: Content) -> str:
+    """The medians over seeds of every layer, with the smallest and the largest."""
     lines = []
     for kind, top_k, prioritised, factor in product(ROUTERS, (1, 2), (False, True), FACTORS):
-        key = kind, top_k, prioritised, factor
-        found = [row for row in rows if (row.router, row.top_k, row.prioritised, row.factor) == key]
-        tokens = [row.tokens for row in found]
-        lines.append(
-            (
-                kind,
-                top_k,
-                "by priority" if prioritised else "in order",
-                factor,
-                _percent(mean(tokens)),
-                f"{_percent(min(tokens))} to {_percent(max(tokens))}",
-                _percent(mean(row.choices for row in found)),
-                _percent(mean(row.share for row in found)),
-            )
-        )
-    headers = ["router", "top k", "slots", "factor", "tokens %", "over seeds", "choices %", "share %"]
-    return text_table(headers, lines, left=["router", "slots", "over seeds"])
+        found = _of(content, kind, top_k, prioritised, factor)
+        shares = [spread([row[name] for row in found], percent) for name in ("tokens", "choices", "share")]
+        lines.append([kind, str(top_k), "by priority" if prioritised else "in order", str(factor), *shares])
+    return markdown_table(["router", "top k", "slots", "factor", "tokens %", "choices %", "share %"], lines)
 
 
-def _percent(share: float) -> str:
-    return significant(100 * share)
+def summary(content: Content) -> str:
+    """Top-2 with slots by priority, beside what the paper finds at the factors that it trains with."""
+    lines = []
+    for kind, factor in product(ROUTERS, FACTORS):
+        found, published = _of(content, kind, 2, True, factor), PAPER[kind].get(factor)
+        dropped_shares = [spread([row[name] for row in found], percent) for name in ("tokens", "choices")]
+        lines.append([kind, str(factor), "" if published is None else str(published), *dropped_shares])
+    headings = ["router", "capacity factor", "published: tokens %", "ours: tokens %", "ours: choices %"]
+    return markdown_table(headings, lines)
+
+
+def _of(content: Content, *key: object) -> list[Row]:
+    names = ("router", "top_k", "prioritised", "factor")
+    return [row for row in content["rows"] if tuple(row[name] for name in names) == key]
+
+
+def conditions(content: Content) -> str:
+    """What was routed, and by what."""
+    found = content["conditions"]
+    seeds = len({row["seed"] for row in content["rows"]})
+    return (
+        f"Median over {seeds} routers of each kind (smallest to largest); {found['experts']} experts, one batch of "
+        f"{found['tokens']} windows of text, {found['features']} bytes each; a trained router took "
+        f"{found['training_steps']} steps of {found['training_tokens_per_step']} windows. {on_machine(found)}."
+    )
+
+
+FIGURE = Figure(
+    name="moe_dropped_tokens",
+    title="Dropped tokens over the capacity factor",
+    takes="about a minute",
+    summary=summary,
+    table=table,
+    conditions=conditions,
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, print the means, and write every row to a file."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.moe_dropped_tokens", description=(__doc__ or "").split("\n", 1)[0]
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the JSON file that is written")
-    parser.add_argument("--seeds", type=int, default=5, help="routers of each kind (default: 5)")
-    options = parser.parse_args(arguments)
+    """Measure, and write every row."""
+    line = parser(FIGURE, __doc__)
+    line.add_argument("--seeds", type=count, default=5, help="routers of each kind (default: 5)")
+    options = line.parse_args(arguments)
     # Sums in one order, so that the same choices are made on every machine.
     torch.set_num_threads(1)
-    rows = measure(options.seeds)
-    conditions = {
-        "paper": HARMLESS,
+    measured = {
         "features": FEATURES,
         "experts": EXPERTS,
         "tokens": TOKENS,
@@ -160,12 +184,9 @@ def main(arguments: list[str] | None = None) -> None:
         "learning_rate": LEARNING_RATE,
         "second": "random",
         "text_sha256": corpus_hash("text"),
-        "torch": version("torch"),
+        **machine_conditions(),
     }
-    content = {"conditions": conditions, "rows": [asdict(row) for row in rows]}
-    write_whole(options.out, (json.dumps(content, indent=1) + "\n").encode())
-    print(table(rows))
-    print(HARMLESS)
+    write_figure(FIGURE, options.out, measured, map(asdict, measure(options.seeds)))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,24 @@
 """The closed forms give the published size of Mixtral 8x7B, to its digits."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
-from benchmarks.active_parameters import MIXTRAL, PUBLISHED_ACTIVE, PUBLISHED_TOTAL, billions, main, parts
+from benchmarks.active_parameters import MIXTRAL, main, parts, summary
 
 
-def test_total_and_active_parameters_are_the_published_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    found = parts(MIXTRAL)
+def test_total_and_active_parameters_are_the_published_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--out", str(tmp_path / "active.json")])
 
+    rows = json.loads((tmp_path / "active.json").read_text())["rows"]
     # The number of elements of the published weights.
-    assert 46_702_792_704 == sum(part.total for part in found)
-    assert "46.7" == PUBLISHED_TOTAL == billions(sum(part.total for part in found))
-    assert "12.9" == PUBLISHED_ACTIVE == billions(sum(part.active for part in found))
-    main()
-    assert "the published digits are met." in capsys.readouterr().out
+    assert 46_702_792_704 == sum(row["total"] for row in rows)
+    printed = capsys.readouterr().out
+    assert "| all parameters | 46.7 | 46.7 |" in printed
+    assert "| parameters that a token uses | 12.9 | 12.9 |" in printed
+    assert "46,702,792,704" in (tmp_path / "active.md").read_text()
 
 
 def test_parts_by_hand() -> None:
@@ -33,11 +36,8 @@ def test_parts_by_hand() -> None:
     } == found
 
 
-def test_one_expert_a_token_is_not_the_published_model(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("benchmarks.active_parameters.MIXTRAL", replace(MIXTRAL, top_k=1))
+def test_one_expert_a_token_is_not_the_published_model() -> None:
+    content = {"rows": [asdict(part) for part in parts(replace(MIXTRAL, top_k=1))]}
 
-    main()
-
-    assert "the published digits are not met." in capsys.readouterr().out
+    # One of eight experts of 5.64 billion fewer.
+    assert "| parameters that a token uses | 12.9 | 7.2 |" in summary(content)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks import block_policy_digits
-from benchmarks.block_policy_digits import Digits, main, policy_result, split
+from benchmarks.block_policy_digits import Digits, main, policy_result, split, summary, table
 from capratio.layers.bernoulli_policy import BernoulliPolicy
 from capratio.layers.block_policy import BlockPolicyNetwork
 
@@ -21,13 +21,23 @@ def test_every_network_is_measured_on_every_seed(
 
     content = json.loads((tmp_path / "digits.json").read_text())
     names = ["policy", "policy, baseline", "policy, no L_b, L_e", "dense, 256", "dense, 32"]
-    assert names == [result["name"] for result in content["results"]]
-    assert all(0 < result["test_error"] < 0.95 for result in content["results"])
+    assert names == [row["name"] for row in content["rows"]]
+    assert all(0 < row["test_error"] < 0.95 for row in content["rows"])
     # 256 units with 64 pixels and 10 classes.
-    assert 256 * 74 == content["results"][3]["multiply_adds"]
-    printed = capsys.readouterr().out
-    assert (tmp_path / "digits.md").read_text() == printed
-    assert "Published of MNIST, which these digits are not" in printed
+    assert 256 * 74 == content["rows"][3]["multiply_adds"]
+    assert table(content) in (tmp_path / "digits.md").read_text()
+    assert summary(content) in capsys.readouterr().out
+
+
+def test_the_published_errors_stand_beside_the_networks_that_they_are_of() -> None:
+    names = ("policy", "policy, no L_b, L_e", "dense, 256", "dense, 32")
+    shares = {"lived_error": 0.1, "blockless": 0.0, "rate": 0.2, "dead": 0.25, "saturated": None, "multiply_adds": 9000}
+    rows = [{"name": name, "test_error": error, **shares} for name in names for error in (0.05, 0.01, 0.02)]
+
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in summary({"rows": rows}).splitlines()[2:]]
+
+    assert ["2.3", "", "1.9", "2.8"] == [line[1] for line in lines]
+    assert ["2.00 (1.00 to 5.00)", "25.0 (25.0 to 25.0)", "", "9,000 (9,000 to 9,000)"] == lines[0][2:]
 
 
 def test_a_split_has_every_digit_once() -> None:

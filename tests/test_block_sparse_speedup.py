@@ -1,11 +1,18 @@
 """The measurement of block_linear's speed: every contender computes the same, and the table says what was measured."""
 
+import json
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import asdict
+from pathlib import Path
+
 import pytest
 import torch
 
 from benchmarks import block_sparse_speedup
-from benchmarks.block_sparse_speedup import Case, cases, contenders, measure
-from benchmarks.block_sparse_table import HEADERS, markdown
+from benchmarks.block_sparse_speedup import Case, cases, contenders, main, measure
+from benchmarks.block_sparse_table import HEADERS, conditions, summary, table
+from benchmarks.figure import Row
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -43,15 +50,88 @@ def test_the_table_has_ratios_of_times_of_one_replicate() -> None:
     shares = {"live_in": 0.5, "live_out": 0.25, "density": 0.125}
     fast, slow = ({"block_linear": 0.001 * k, "dense": 0.004 * k, "dense-masked": 0.006} for k in (1, 2))
 
-    replicates = [[{"case": case, **shares, "times_s": times}] for times in (fast, slow)]
+    rows = [{"case": case, **shares, "times_s": times} for times in (fast, slow)]
 
-    header, _, row = markdown(replicates).splitlines()
+    header, _, row = table({"rows": rows}).splitlines()
     cells = dict(zip(HEADERS, (cell.strip() for cell in row.strip("|").split("|")), strict=True))
-    assert [cell.strip() for cell in header.strip("|").split("|")] == list(HEADERS)
+    assert [cell.strip() for cell in header.replace("\\", "").strip("|").split("|")] == list(HEADERS)
     assert ("4 x 8", "2 x 16", "own", "12.5 %") == (cells["inputs"], cells["outputs"], cells["masks"], cells["density"])
     assert "4.0 (4.0 to 4.0)" == cells["dense"]
     assert "4.5 (3.0 to 6.0)" == cells["dense-masked"]
     assert "" == cells["bsr"]
+
+
+def test_the_summary_has_a_line_a_layer_of_the_paper_and_a_column_a_number_of_examples() -> None:
+    layers = {(24, 64, 24, 64): 3.0, (1, 784, 16, 16): 5.0}
+    rows = [
+        {
+            "replicate": replicate,
+            "load_average": 0.5 * replicate,
+            "case": asdict(Case("paper", *layer, tokens, 1, 0.18, shared=False)),
+            "times_s": {"block_linear": 1.0, "dense": ratio * tokens * (1 + replicate)},
+        }
+        for layer, ratio in layers.items()
+        for tokens in (4, 1)
+        for replicate in (0, 1)
+    ]
+    machine = {"cpu_model": "Some CPU", "cores": 2, "packages": {"torch": "2"}}
+    content = {"conditions": {"machine": machine}, "rows": rows}
+
+    _, _, first, second = summary(content).splitlines()
+
+    assert "| 24 x 64 | 24 x 64 | 3.8 | 4.5 (3.0 to 6.0) | 18.0 (12.0 to 24.0) |" == first
+    assert "| 1 x 784 | 16 x 16 |  | 7.5 (5.0 to 10.0) | 30.0 (20.0 to 40.0) |" == second
+    assert "Median over 2 processes" in conditions(content)
+    assert "Load average of the machine: 0.250 (0 to 0.500)." in conditions(content)
+
+
+def test_a_run_measures_the_replicates_that_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Here:
+        """In this process what is done in a fresh one."""
+
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def __enter__(self) -> "Here":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def submit(self, call: Callable[..., object], *arguments: object) -> "Future[object]":
+            done: Future[object] = Future()
+            done.set_result(call(*arguments))
+            return done
+
+    def replicate(seed: int, part: str | None) -> list[Row]:
+        case = asdict(Case(str(part), 2, 4, 2, 4, 1, 1, 0.5, shared=False))
+        shares = {"live_in": 0.5, "live_out": 0.5, "density": 0.25}
+        return [
+            {
+                "replicate": seed,
+                "load_average": 0.0,
+                "case": case,
+                **shares,
+                "times_s": dict.fromkeys(("block_linear", "dense"), 1.0),
+            }
+        ]
+
+    monkeypatch.setattr(block_sparse_speedup, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(block_sparse_speedup, "replicate", replicate)
+    out = tmp_path / "speedup.json"
+
+    main(["--out", str(out), "--replicates", "1", "--only", "paper"])
+    main(["--out", str(out), "--replicates", "3", "--only", "paper"])
+
+    content = json.loads(out.read_text())
+    assert [0, 1, 2] == [row["replicate"] for row in content["rows"]]
+    assert "2 of 2: replicate 2" in capsys.readouterr().err
+    assert table(content) in (tmp_path / "speedup.md").read_text()
+    with pytest.raises(SystemExit) as stopped:
+        main(["--out", str(out)])
+    assert 2 == stopped.value.code
 
 
 def test_the_cases_are_the_papers_layers_and_a_tenth_of_the_pairs() -> None:

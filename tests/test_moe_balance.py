@@ -1,13 +1,25 @@
 """The benchmark of balance losses trains what it says, and its table says what its rows do."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks import moe_balance
-from benchmarks.moe_balance import PAPER, Balance, balance_of, lines, main, markdown, trained, windows
+from benchmarks.moe_balance import (
+    PAPER,
+    Balance,
+    balance_of,
+    loss_differences,
+    main,
+    missing,
+    summary,
+    table,
+    trained,
+    windows,
+)
 
 
 @pytest.fixture
@@ -70,16 +82,69 @@ def test_a_run_writes_every_row_and_the_table_beside_it(tmp_path: Path, capsys: 
     main(["--out", str(tmp_path / "balance.json"), "--seeds", "1"])
 
     found = json.loads((tmp_path / "balance.json").read_text())
-    page = (tmp_path / "balance.md").read_text()
     assert list(PAPER) == [(row["importance_weight"], row["load_weight"]) for row in found["rows"]]
-    assert [0.0, 0.0, 3.04, 3.01, 17.8] == found["conditions"]["paper"][0]
-    assert markdown([Balance(**row) for row in found["rows"]], 1) == page
-    assert "CV(importance)" in capsys.readouterr().out
+    assert table(found) in (tmp_path / "balance.md").read_text()
+    assert summary(found) in capsys.readouterr().out
 
 
-def test_a_line_has_the_mean_and_the_range_beside_the_figure_of_the_paper() -> None:
-    rows = [Balance(*weights, seed, 2.0 + seed, 1.0, 9.0, 3.0, 4, 2.5) for weights in PAPER for seed in (0, 1)]
+@pytest.mark.usefixtures("small")
+def test_a_run_that_was_stopped_goes_on_and_changes_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "balance.json"
+    main(["--out", str(out), "--seeds", "1"])
+    whole = json.loads(out.read_text())
+    out.write_text(json.dumps({**whole, "rows": whole["rows"][:-1]}))
 
-    assert ("0.0", "0.0", "2.50 (2.00 to 3.00)") == lines(rows)[0][:3]
-    assert ["3.04", "3.01", "17.8"] == [lines(rows)[0][place] for place in (3, 5, 7)]
-    assert len(PAPER) == len(lines(rows))
+    main(["--out", str(out), "--seeds", "1"])
+
+    assert whole == json.loads(out.read_text())
+    assert "1 of 1: weights 1.0 and 1.0, seed 0" in capsys.readouterr().err
+    monkeypatch.setattr(moe_balance, "STEPS", 4)
+    with pytest.raises(SystemExit) as stopped:
+        main(["--out", str(out), "--seeds", "1"])
+    assert 2 == stopped.value.code
+    assert "another training_steps; give another --out or delete it." in capsys.readouterr().err
+
+
+def test_each_pair_of_weights_is_missing_once_a_seed() -> None:
+    there = [{"importance_weight": 0.2, "load_weight": 0.0, "seed": 1}]
+
+    assert [(*weights, seed) for seed in (0, 1) for weights in PAPER if (*weights, seed) != (0.2, 0.0, 1)] == missing(
+        there, 2
+    )
+
+
+def rows_of_three_seeds() -> dict[str, list[dict[str, float]]]:
+    # Losses of 2.5 without, and 0.2 less with the first seed, 0.1 less with the others.
+    return {
+        "rows": [
+            asdict(
+                Balance(
+                    *weights,
+                    seed,
+                    2.0 + seed**2,
+                    1.0,
+                    9.0,
+                    3.0,
+                    4,
+                    2.5 - (sum(weights) > 0) * (0.1 + 0.1 * (seed == 0)),
+                )
+            )
+            for weights in PAPER
+            for seed in (0, 1, 2)
+        ]
+    }
+
+
+def test_a_line_has_the_median_and_the_range_beside_the_figure_of_the_paper() -> None:
+    without, first, *_ = summary(rows_of_three_seeds()).splitlines()[2:]
+
+    cells = [cell.strip() for cell in without.strip("|").split("|")]
+    assert ["0.0", "0.0", "3.04", "3.00 (2.00 to 6.00)", "3.01"] == cells[:5]
+    # The perplexities 39.8 and 35.6.
+    assert "| -0.11 | -0.10 (-0.20 to -0.10) |" in first
+
+
+def test_a_loss_is_compared_with_that_of_the_same_seed() -> None:
+    assert pytest.approx([-0.2, -0.1, -0.1]) == loss_differences(rows_of_three_seeds(), (0.2, 0.0))

@@ -1,5 +1,6 @@
 """The benchmark of dropped tokens counts what it says, and writes every row."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -40,10 +41,28 @@ def test_every_row_is_written_and_shown(tmp_path: Path, capsys: pytest.CaptureFi
 
     content = json.loads((tmp_path / "dropped.json").read_text())
     rows = content["rows"]
-    assert 2 * 2 * 2 * len(benchmark.FACTORS) == len(rows) == capsys.readouterr().out.count("\n") - 3
+    assert 2 * 2 * 2 * len(benchmark.FACTORS) == len(rows) == len(benchmark.table(content).splitlines()) - 2
     assert 64 == content["conditions"]["tokens"]
     # 48 slots for 64 tokens.
     assert all(row["tokens"] >= 0.25 for row in rows if row["factor"] == 0.75)
+    assert benchmark.table(content) in (tmp_path / "dropped.md").read_text()
+    assert benchmark.summary(content) in capsys.readouterr().out
+
+
+def test_a_summary_has_the_published_figure_of_its_factor() -> None:
+    def row(router: str, top_k: int, factor: float, prioritised: bool, seed: int) -> dict[str, object]:
+        # Another figure wherever a line could be another's.
+        tokens = 0.01 * seed + (0.1 if router == "trained" else 0.2) + 0.05 * (factor == 1.25) + 0.5 * (top_k == 1)
+        return {
+            "router": router, "top_k": top_k, "factor": factor, "prioritised": prioritised, "seed": seed,
+            "tokens": tokens if prioritised else 0.99, "choices": 0.4, "share": 0.3,
+        }  # fmt: skip
+
+    keys = itertools.product(benchmark.ROUTERS, (1, 2), benchmark.FACTORS, (False, True), (0, 1, 2))
+    lines = benchmark.summary({"rows": [row(*key) for key in keys]}).splitlines()
+
+    assert "| trained | 1.25 | 0.3 | 16.0 (15.0 to 17.0) | 40.0 (40.0 to 40.0) |" in lines
+    assert "| fresh | 1.5 |  | 21.0 (20.0 to 22.0) | 40.0 (40.0 to 40.0) |" in lines
 
 
 def test_more_slots_drop_no_more_choices() -> None:

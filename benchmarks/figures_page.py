@@ -1,0 +1,66 @@
+"""Fills the tables and conditions of a page of figures in kind from the data beside it; its prose is written by hand.
+
+The page has for each figure a pair of comments, ``<!-- NAME -->`` and ``<!-- /NAME -->``; what stands between them is
+made again. example: python -m benchmarks.figures_page reports/figures-in-kind/README.md
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+from benchmarks import active_parameters, block_policy_digits, block_sparse_speedup, moe_balance, moe_dropped_tokens
+from benchmarks.figure import Content, Figure
+from capratio.records.whole_file import write_whole
+
+FIGURES = (
+    moe_balance.FIGURE,
+    moe_dropped_tokens.FIGURE,
+    block_sparse_speedup.FIGURE,
+    block_policy_digits.FIGURE,
+    active_parameters.FIGURE,
+)
+
+
+def block(figure: Figure, content: Content) -> str:
+    """What a page says of a figure's data: the table, the conditions, the command, the files."""
+    return (
+        f"{figure.summary(content)}\n\nOurs: {figure.conditions(content)}\n\n"
+        f"Made by `{figure.command}`, which takes {figure.takes}. "
+        f"Data: [every row]({figure.name}.json), [the whole table]({figure.name}.md)."
+    )
+
+
+def filled(page: str, folder: Path) -> str:
+    """The page with the block of every figure made from its file in the folder.
+
+    Raises ValueError where the page has no place for a figure, and OSError where a file is missing.
+    """
+    for figure in FIGURES:
+        begin, end = f"<!-- {figure.name} -->", f"<!-- /{figure.name} -->"
+        place = re.compile(f"{re.escape(begin)}\n.*?{re.escape(end)}", re.DOTALL)
+        if not place.search(page):
+            raise ValueError(f"the page has no lines {begin} and {end}; add them where the table is to stand.")
+        content = json.loads((folder / f"{figure.name}.json").read_text())
+        before, after = place.split(page, maxsplit=1)
+        page = f"{before}{begin}\n\n{block(figure, content)}\n\n{end}{after}"
+    return page
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Fill a page in its place."""
+    line = argparse.ArgumentParser(
+        prog="python -m benchmarks.figures_page",
+        description=(__doc__ or "").partition("\n")[0],
+        epilog="example: python -m benchmarks.figures_page reports/figures-in-kind/README.md",
+    )
+    line.add_argument("page", type=Path, metavar="PAGE", help="a Markdown file beside the figures' JSON files")
+    page = line.parse_args(arguments).page
+    try:
+        write_whole(page, filled(page.read_text(), page.parent).encode())
+    except (ValueError, OSError) as error:
+        line.error(str(error))
+
+
+if __name__ == "__main__":
+    main()
