@@ -8,6 +8,8 @@ from capratio.errors import InputError
 
 # Messages and runs name a case file: this one is what stood behind the option.
 FILE = "--layer"
+# What a tree has in place of options: keys of a case file's group.
+TREE_KEYS = ("depth", "form", "gate", "hidden", "order", "weight_gradient", "bias")
 
 
 def layer_file(
@@ -15,16 +17,15 @@ def layer_file(
     layer: str,
     options: Mapping[str, Sequence[str]],
     replicates: int,
-    words: Mapping[str, Sequence[str]],
-    integers: Mapping[str, Sequence[int]],
+    keys: Mapping[str, Sequence[str | int]],
 ) -> Path:
     """Write the case file of one layer into a folder, and give its path.
 
     Args: layer: ``package.module:Class``, or the id of a layer of ours. options: the values of each argument of its
-    constructor, as text. replicates: fresh processes a case. words, integers: keys of docs/case_files.md with their
-    values.
+    constructor, as text; of a tree those of TREE_KEYS, of which the form is the tree's first where it is not given.
+    replicates: fresh processes a case. keys: of docs/case_files.md, with their values; one without is left out.
 
-    Raises InputError for a name or a text that cannot be printed.
+    Raises InputError for a name or a text that cannot be printed, or an option that a tree does not have.
     """
     lines = [
         f"name = {_quoted(layer)}",
@@ -34,11 +35,18 @@ def layer_file(
         f"group = {_quoted(layer)}",
         f"layer = {_quoted(layer)}",
     ]
-    lines += [f"{key} = [{', '.join(map(_quoted, values))}]" for key, values in words.items() if values]
-    lines += [f"{key} = {list(values)}" for key, values in integers.items() if values]
-    if options:
-        lines += ["", "[cases.options]"]
-        lines += [f"{_quoted(key)} = [{', '.join(map(_toml, values))}]" for key, values in options.items()]
+    lines += [
+        f"{key} = [{', '.join(str(value) if isinstance(value, int) else _quoted(value) for value in values)}]"
+        for key, values in keys.items()
+        if values
+    ]
+    given = [f"{_quoted(key)} = [{', '.join(map(_toml, values))}]" for key, values in options.items()]
+    usual_form = _usual_form(layer)
+    if usual_form is not None:
+        _check_tree(layer, options)
+        lines += given if "form" in options else [*given, f"form = {_quoted(usual_form)}"]
+    elif given:
+        lines += ["", "[cases.options]", *given]
     path = folder / FILE
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
@@ -47,6 +55,21 @@ def layer_file(
 def without_place(error: InputError, path: Path) -> InputError:
     """The same error without the place in a file that nobody wrote by hand."""
     return InputError(str(error).replace(f"{path}: cases[1]: ", f"{FILE}: ").replace(f"{path}: ", f"{FILE}: "))
+
+
+def _usual_form(layer: str) -> str | None:
+    """The form of a tree, or of the dense layer, where none is given; None of another layer."""
+    from capratio.cost.layer_names import LAYER_ALIASES
+    from capratio.cost.spec import FORMS_OF
+
+    forms = FORMS_OF.get(LAYER_ALIASES.get(layer, layer))
+    return None if forms is None else forms[0]
+
+
+def _check_tree(layer: str, options: Mapping[str, Sequence[str]]) -> None:
+    from capratio.names import check_keys
+
+    check_keys(dict(options), TREE_KEYS, f"{FILE}: the options of {layer}")
 
 
 def _toml(text: str) -> str:

@@ -3,12 +3,19 @@
 import click
 
 KINDS = ("layers", "cases", "claims")
+# What follows a kind's name in the line above its list.
+ABOUT = {"layers": ", each with its options and their defaults; of several words the first is the default"}
+WIDTH = 100
+NAME_WIDTH = 18
 
 
 @click.command("list", short_help="Print the names of layers, case files and claims.")
 @click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
 def list_names(kinds: tuple[str, ...]) -> None:
     """Print the layers, the bundled case files and the claims, or those KINDS that are named.
+
+    Options of a layer are what `capratio cost ID --set` and `capratio sweep --layer ID --set` take; those of a tree are
+    options of `capratio cost` themselves.
 
     \b
     Example:
@@ -19,7 +26,7 @@ def list_names(kinds: tuple[str, ...]) -> None:
     for place, kind in enumerate(kinds or KINDS):
         if place:
             click.echo()
-        click.echo(kind)
+        click.echo(kind + ABOUT.get(kind, ""))
         click.echo(tables[kind]())
 
 
@@ -28,21 +35,45 @@ def _layers() -> str:
 
     from capratio.cost.closed_forms.table import CLOSED_FORMS
     from capratio.cost.layer_names import LAYER_ALIASES
-    from capratio.cost.spec import FORMS_OF, GATES_OF
+    from capratio.cost.spec import FORMS_OF, GATES_OF, HIDDEN
+    from capratio.cost.systems.contract import defaults, option_text
     from capratio.cost.systems.table import SYSTEMS
-    from capratio.display import text_table
 
-    also = {layer: alias for alias, layer in LAYER_ALIASES.items()}
-    rows = []
+    also = {layer: f" Also: {alias}." for alias, layer in LAYER_ALIASES.items()}
+    entries = []
     for layer, form in CLOSED_FORMS.items():
+        words = {"form": FORMS_OF[layer], "gate": GATES_OF[layer]}
         # A dense layer has neither leaves nor bits.
-        forms, gates = (None, None) if layer == "dense" else (", ".join(FORMS_OF[layer]), ", ".join(GATES_OF[layer]))
+        options = [] if layer == "dense" else [f"{name}={'|'.join(known)}" for name, known in words.items()]
+        options += [f"hidden={HIDDEN}"] if "leaf" in FORMS_OF[layer] else []
         # The file of a closed form says what the layer is, its class what the layer costs.
-        rows.append((layer, also.get(layer), forms, gates, _first_sentence(getattr(getmodule(form), "__doc__", None))))
+        said = _first_sentence(getattr(getmodule(form), "__doc__", None))
+        entries.append(_entry(layer, said + also.get(layer, ""), options))
     for layer, system in SYSTEMS.items():
-        rows.append((layer, None, None, None, _first_sentence(getattr(getmodule(system), "__doc__", None))))
-    headers = ["layer", "also", "forms", "gates", "what it is"]
-    return text_table(headers, rows, left=headers)
+        options = [f"{name}={option_text(value)}" for name, value in defaults(system).items()]
+        entries.append(_entry(layer, _first_sentence(getattr(getmodule(system), "__doc__", None)), options))
+    return "\n".join(entries)
+
+
+def _entry(layer: str, sentence: str, options: list[str]) -> str:
+    """A layer with what it is, and below that its options, within the lines of a terminal."""
+    from textwrap import wrap
+
+    hanging = " " * NAME_WIDTH
+    lines = wrap(sentence, WIDTH, initial_indent=layer.ljust(NAME_WIDTH), subsequent_indent=hanging)
+    further = hanging + "  "
+    return "\n".join(
+        [
+            *lines,
+            *wrap(
+                " ".join(options),
+                WIDTH,
+                initial_indent=further,
+                subsequent_indent=further,
+                break_on_hyphens=False,
+            ),
+        ]
+    )
 
 
 def _cases() -> str:

@@ -1,14 +1,11 @@
 """``capratio sweep``: measure the cases of some files into a run."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from capratio.cli.layer_file import layer_file, without_place
-from capratio.cli.option_values import option_values
-from capratio.errors import InputError
+from capratio.cli.layer_options import layer_cases, layer_options
 
 if TYPE_CHECKING:
     from capratio.sweep.plan import Plan
@@ -20,41 +17,9 @@ LEFT = ["case", "status", "reason"]
 
 @click.command(short_help="Measure cases into a run, or go on with one.")
 @click.argument("cases", nargs=-1)
+@layer_options
 @click.option(
-    "--layer", metavar="PACKAGE.MODULE:CLASS", help="A layer of yours instead of CASES, or one of ours by its id."
-)
-@click.option(
-    "--set",
-    "options",
-    multiple=True,
-    callback=option_values,
-    metavar="KEY=VALUE[,VALUE…]",
-    help="An argument of the layer's constructor; several values are several cases.",
-)
-@click.option(
-    "--in-features", multiple=True, type=click.IntRange(1), help="Of the layer: p, the input's last dimension."
-)
-@click.option("--out-features", multiple=True, type=click.IntRange(1), show_default="p", help="Of the layer: q.")
-@click.option("--tokens", multiple=True, type=click.IntRange(0), show_default="1", help="Of the layer: N.")
-@click.option(
-    "--pass",
-    "passes",
-    multiple=True,
-    type=click.Choice(["forward", "decode", "train"]),
-    show_default="forward",
-    help="Of the layer.",
-)
-@click.option(
-    "--dtype",
-    "dtypes",
-    multiple=True,
-    type=click.Choice(["float32", "float64", "bfloat16", "float16"]),
-    show_default="float32",
-    help="Of the layer.",
-)
-@click.option("--threads", multiple=True, type=click.IntRange(1), show_default="1", help="Of the layer.")
-@click.option(
-    "--replicates", type=click.IntRange(1), show_default=f"{REPLICATES}", help="Of the layer: fresh processes a case."
+    "--replicates", type=click.IntRange(1), show_default=f"{REPLICATES}", help="Fresh processes a case of --layer."
 )
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the run; needed unless --plan."
@@ -65,24 +30,19 @@ LEFT = ["case", "status", "reason"]
 def sweep(
     cases: tuple[str, ...],
     layer: str | None,
-    options: dict[str, list[str]],
-    in_features: tuple[int, ...],
-    out_features: tuple[int, ...],
-    tokens: tuple[int, ...],
-    passes: tuple[str, ...],
-    dtypes: tuple[str, ...],
-    threads: tuple[int, ...],
     replicates: int | None,
     out: Path | None,
     only: str | None,
     device: str | None,
     only_plan: bool,
+    **described: Any,
 ) -> int:
-    """Measure CASES (TOML files, or names such as quick, tree, systems, threads) into a run, or a layer of yours.
+    """Measure CASES (TOML files, or names such as quick, tree, systems, threads) into a run, or one layer.
 
-    A run that was interrupted goes on where it stopped: give the same command again. A layer of yours is an nn.Module
-    that takes (N, p) and returns (N, q); it needs no base class. It has no closed form, so that what is counted and
-    measured is reported, and nothing is promised.
+    A run that was interrupted goes on where it stopped: give the same command again. A layer is one of `capratio list
+    layers`, or yours: an nn.Module that takes (N, p) and returns (N, q), without a base class. Yours has no closed
+    form, so that what is counted and measured is reported, and nothing is promised. --set, sizes, passes and the like
+    describe a --layer, and each but --set may be given several times.
 
     \b
     Example:
@@ -90,25 +50,20 @@ def sweep(
       capratio sweep quick --out runs/quick
       capratio sweep my_cases.toml --out runs/mine --only 'tree-shared*/decode/*'
       capratio sweep tree --device cuda --out runs/cuda
+      capratio sweep --layer tree --set depth=0:12:4 --set form=path,collapsed --in-features 256 --plan
+      capratio sweep --layer moe-sparse --set experts=16,64 --in-features 256 --tokens 64 --cache cold \\
+          --routing uniform --backend auto --backend grouped-mm --out runs/moe
       capratio sweep --layer torch.nn:Linear --set in_features=256 --set out_features=512 \\
           --in-features 256 --out-features 512 --tokens 1 --tokens 64 --out runs/linear
     """
-    words = {"pass": passes, "dtype": dtypes}
-    integers = {"in_features": in_features, "out_features": out_features, "tokens": tokens, "threads": threads}
     if bool(cases) == (layer is not None):
-        raise click.UsageError("Give CASES, or a layer of yours as --layer package.module:Class.")
+        raise click.UsageError("Give CASES, or one layer, as --layer ID or --layer package.module:Class.")
     if layer is None:
-        if options or replicates or any(words.values()) or any(integers.values()):
+        if replicates or any(described.values()):
             raise click.UsageError("--set, --replicates, sizes and passes describe a --layer; CASES say their own.")
         return _run(_files(cases), out, only, device, only_plan)
-    if not in_features:
-        raise click.UsageError("Missing option '--in-features', which a --layer needs.")
-    with TemporaryDirectory() as folder:
-        path = layer_file(Path(folder), layer, options, replicates or REPLICATES, words, integers)
-        try:
-            return _run([path], out, only, device, only_plan)
-        except InputError as error:
-            raise without_place(error, path) from error
+    with layer_cases(layer, described, replicates or REPLICATES) as path:
+        return _run([path], out, only, device, only_plan)
 
 
 def _files(cases: tuple[str, ...]) -> list[Path]:

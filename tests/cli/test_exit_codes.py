@@ -131,7 +131,7 @@ def test_what_a_command_returns_is_the_exit_code(answer: object, code: int, monk
         (["cost", "tre", "--in-features", "4", "--out-features", "4", "--depth", "1"], "did you mean 'tree'?"),
         (["cost", "xyz", "--in-features", "4", "--out-features", "4", "--depth", "1"], "use one of dense, tree-shared"),
         (["export", "run"], "Give --csv FILE or --parquet FILE"),
-        (["sweep"], "Give CASES, or a layer of yours"),
+        (["sweep"], "Give CASES, or one layer"),
         (["sweep", "quick", "--set", "hidden=4"], "--set, --replicates, sizes and passes describe a --layer"),
         (["sweep", "--layer", "torch.nn:Linear", "--set", "hidden", "--plan"], "'hidden' is not key=value"),
         (

@@ -28,7 +28,7 @@ options = { n = [16, 64], rate = 0.5, bias = false, act = "relu", name = "16" }
 
 
 def cases_of(folder: Path, layer: str, options: dict[str, list[str]], **integers: list[int]) -> list[Case]:
-    return read_case_files([layer_file(folder, layer, options, 1, {}, {"in_features": [16]} | integers)])
+    return read_case_files([layer_file(folder, layer, options, 1, {"in_features": [16]} | integers)])
 
 
 def test_it_has_the_cases_of_the_file_that_says_the_same(tmp_path: Path) -> None:
@@ -40,8 +40,14 @@ def test_it_has_the_cases_of_the_file_that_says_the_same(tmp_path: Path) -> None
         "mine.layers:A",
         options,
         4,
-        {"pass": ["forward", "train"], "dtype": ["bfloat16"]},
-        {"in_features": [8, 16], "out_features": [4], "tokens": [0, 64], "threads": []},
+        {
+            "pass": ["forward", "train"],
+            "dtype": ["bfloat16"],
+            "in_features": [8, 16],
+            "out_features": [4],
+            "tokens": [0, 64],
+            "threads": [],
+        },
     )
 
     assert read_case_files([tmp_path / "mine.toml"]) == read_case_files([path])
@@ -51,6 +57,37 @@ def test_a_layer_of_ours_is_given_its_options_too(tmp_path: Path) -> None:
     (case,) = cases_of(tmp_path, "moe-sparse", {"experts": ["4"]})
 
     assert "moe-sparse[experts=4]/p16-q16-k0/n1/float32/cpu/forward/warm/text+measured/auto/t1" == case.id
+
+
+def test_what_a_tree_has_stands_in_its_group(tmp_path: Path) -> None:
+    options = {"depth": ["0:4:2"], "form": ["collapsed"], "gate": ["hyperplanes"], "bias": ["true", "false"]}
+    (tmp_path / "mine.toml").write_text(
+        'name = "tree"\nreplicates = 1\n[[cases]]\ngroup = "tree"\nlayer = "tree"\nin_features = 16\n'
+        'depth = [0, 2, 4]\nform = "collapsed"\ngate = "hyperplanes"\nbias = [true, false]\n'
+    )
+
+    cases = cases_of(tmp_path, "tree", options)
+
+    assert 6 == len(cases)
+    assert read_case_files([tmp_path / "mine.toml"]) == cases
+
+
+@pytest.mark.parametrize(
+    ("layer", "options", "form", "hidden"),
+    [
+        ("fast-feedforward", {}, "leaf", None),
+        ("fast-feedforward", {"hidden": ["8"]}, "leaf", {"hidden": "8"}),
+        ("fast-feedforward", {"form": ["path"]}, "path", None),
+        ("tree", {}, "path", None),
+        ("dense", {}, "path", None),
+    ],
+)
+def test_a_tree_has_its_first_form_as_its_cost_is_printed(
+    layer: str, options: dict[str, list[str]], form: str, hidden: dict[str, str] | None, tmp_path: Path
+) -> None:
+    (case,) = cases_of(tmp_path, layer, options)
+
+    assert (form, hidden) == (case.point.form, case.point.options)
 
 
 @pytest.mark.parametrize(
@@ -90,11 +127,11 @@ def test_every_text_that_can_be_printed_comes_back(text: str, tmp_path_factory: 
 @pytest.mark.parametrize(("layer", "option"), [("mine\n:A", "x"), ("mine:\udcff", "x"), ("mine:A", "\x7f")])
 def test_what_cannot_be_printed_is_refused(layer: str, option: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds what cannot be printed; give names and values in plain text"):
-        layer_file(tmp_path, layer, {"x": [option]}, 1, {}, {})
+        layer_file(tmp_path, layer, {"x": [option]}, 1, {})
 
 
 def test_a_message_names_the_option_and_no_file(tmp_path: Path) -> None:
-    path = layer_file(tmp_path, "moe-spars", {}, 1, {}, {"in_features": [16]})
+    path = layer_file(tmp_path, "moe-spars", {}, 1, {"in_features": [16]})
     with pytest.raises(InputError) as caught:
         read_case_files([path])
 

@@ -3,6 +3,8 @@
 import pytest
 
 from capratio.cli.main import run
+from capratio.cost.systems.contract import defaults
+from capratio.cost.systems.table import SYSTEMS
 from capratio.sweep.case_file import bundled_case_files, read_suites
 
 
@@ -13,22 +15,48 @@ def rows(capsys: pytest.CaptureFixture[str], kind: str) -> dict[str, str]:
     return {name: rest.strip() for name, _, rest in lines}
 
 
-def test_a_layer_is_listed_with_its_forms_and_gates_and_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    layers = rows(capsys, "layers")
+def layers(capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
+    """Name → the lines beside it and below it."""
+    assert 0 == run(["list", "layers"])
+    found: dict[str, list[str]] = {}
+    for line in capsys.readouterr().out.splitlines()[1:]:
+        if not line.startswith(" "):
+            name, _, line = line.partition(" ")
+            found[name] = []
+        found[name].append(line.strip())
+    return found
+
+
+def test_a_layer_is_listed_with_what_it_is_and_its_options(capsys: pytest.CaptureFixture[str]) -> None:
+    found = layers(capsys)
 
     trees = ["dense", "tree-shared", "tree-unit", "tree-bias", "fast-feedforward"]
     others = ["act", "altup", "block-policy", "dynamic-gate", "memory-table", "moe-sparse", "moe-st", "product-key"]
-    assert [*trees, *others, "winner-take-all"] == list(layers)
-    assert layers["moe-sparse"].startswith("-     -                -                   A sparsely-gated mixture ")
-    assert layers["tree-shared"].startswith("tree  path, collapsed  signs, hyperplanes  The tree-gated matrix y = ")
-    assert layers["tree-unit"].startswith("-     path, collapsed  signs, thresholds   The unit tree y = ")
+    assert [*trees, *others, "winner-take-all"] == list(found)
+    assert found["moe-sparse"][0].startswith("A sparsely-gated mixture ")
+    assert "experts=16 top_k=2 hidden=1024 gating=noisy groups=1" == found["moe-sparse"][-1]
+    assert found["tree-shared"][0].startswith("The tree-gated matrix y = ")
+    assert found["tree-shared"][-2].endswith("Also: tree.")
+    assert "form=path|collapsed gate=signs|hyperplanes" == found["tree-shared"][-1]
+    assert "form=leaf|path gate=descent hidden=32" == found["fast-feedforward"][-1]
+    assert ["The dense layer y = W x, against which every capacity ratio is taken."] == found["dense"]
 
 
-def test_the_dense_layer_is_said_to_be_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    said = rows(capsys, "layers")["dense"]
+@pytest.mark.parametrize("layer", SYSTEMS)
+def test_every_option_of_a_system_is_listed_and_its_default_is_taken_back(
+    layer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = layers(capsys)[layer]
 
-    assert ["-", "-", "-", "The", "dense", "layer", "y", "=", "W", "x,"] == said.split()[:10]
-    assert "every other layer" not in said
+    listed = dict(word.split("=") for line in lines for word in line.split() if "=" in word)
+    assert list(defaults(SYSTEMS[layer])) == list(listed)
+    assert {} == SYSTEMS[layer].from_options(256, 256, listed).options
+
+
+def test_layers_fit_a_terminal_of_a_hundred_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run(["list", "layers"])
+
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 100
 
 
 def test_a_case_file_is_listed_with_its_title(capsys: pytest.CaptureFixture[str]) -> None:

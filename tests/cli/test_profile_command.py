@@ -9,6 +9,7 @@ import pytest
 
 from capratio.cli.main import run
 from capratio.errors import NothingMeasuredError
+from capratio.sweep.case import Case
 
 CASE = "tree-shared/p8-q8-k2/n6/float32/cpu/forward/warm/gaussian+measured/reference/t1"
 
@@ -81,3 +82,61 @@ def test_a_wrong_answer_is_one_sentence_and_the_code_of_nothing_measured(
     assert 5 == run(["profile", CASE, "--cases", str(case_file), "--out", str(tmp_path / "profile")])
 
     assert "capratio: tree is wrong: the output of token 0 is 9 tolerances away.\n" == capsys.readouterr().err
+
+
+def profiled(stand_in: Callable[..., None], *arguments: str) -> tuple[int, list[str]]:
+    """The exit code, and the id of the case that would be profiled."""
+    ids: list[str] = []
+
+    def note(case: Case, *_: object) -> None:
+        ids.append(case.id)
+        raise NothingMeasuredError("nothing is profiled here.")
+
+    stand_in("capratio.sweep.profile_case", profile_case=note)
+    return run(["profile", *arguments]), ids
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["tree", "--set", "depth=2", "--tokens", "6", "--input", "gaussian", "--backend", "reference"],
+            CASE,
+        ),
+        (
+            ["moe-sparse", "--set", "experts=4", "--pass", "train", "--threads", "2"],
+            "moe-sparse[experts=4]/p8-q8-k0/n1/float32/cpu/train/warm/text+measured/auto/t2",
+        ),
+        (
+            ["mine.layers:A", "--device", "cuda", "--cache", "cold"],
+            "mine.layers:A/p8-q8-k0/n1/float32/cuda/forward/cold/text+measured/module/t1",
+        ),
+    ],
+)
+def test_a_layer_is_described_as_for_a_sweep(
+    arguments: list[str], expected: str, stand_in: Callable[..., None]
+) -> None:
+    assert (5, [expected]) == profiled(stand_in, "--in-features", "8", "--layer", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "Give CASE, or one layer, as --layer ID or --layer package.module:Class"),
+        ([CASE, "--layer", "tree", "--in-features", "8"], "Give CASE, or one layer"),
+        ([CASE, "--tokens", "2"], "--set, --device, sizes and passes describe a --layer"),
+        ([CASE, "--device", "cpu"], "--set, --device, sizes and passes describe a --layer"),
+        (["--layer", "tree"], "Missing option '--in-features'"),
+        (["--layer", "tree", "--in-features", "8", "--cases", "quick"], "--cases says where CASE is looked for"),
+        (["--layer", "tree", "--in-features", "8", "--tokens", "1", "--tokens", "2"], "these options describe 2"),
+        (["--layer", "tre", "--in-features", "8"], "--layer: the layer 'tre' is not known; did you mean 'tree'?"),
+    ],
+)
+def test_what_is_no_single_case_is_bad_input(
+    arguments: list[str], sentence: str, stand_in: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (2, []) == profiled(stand_in, *arguments)
+
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert 1 == len(said.splitlines())

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from capratio.cli.layer_options import WORDS
 from capratio.cli.main import run
+from capratio.sweep.case_group import DEFAULTS, SWEPT_WORDS
 from capratio.sweep.observer import Observer
 from capratio.sweep.plan import Plan
 from capratio.sweep.plan import plan as real_plan
@@ -17,6 +19,10 @@ LAYER = ["--layer", "mine.layers:A", "--in-features", "8"]
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert 0 == run(["sweep", *arguments, "--plan"])
     return capsys.readouterr().out
+
+
+def ids(plan: str) -> list[str]:
+    return [line.split()[0] for line in plan.splitlines()[2:-1]]
 
 
 def test_its_plan_is_that_of_the_equal_case_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,6 +48,31 @@ def test_a_layer_of_ours_is_named_by_its_id(capsys: pytest.CaptureFixture[str]) 
     out = shown(capsys, "--layer", "moe-sparse", "--in-features", "16", "--set", "experts=4")
 
     assert "moe-sparse[experts=4]/p16-q16-k0/n1/float32/cpu/forward/warm/text+measured/auto/t1" in out
+
+
+def test_a_system_and_a_tree_are_described_like_their_case_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "ours.toml"
+    file.write_text(
+        'replicates = 3\n[[cases]]\nlayer = "moe-sparse"\nin_features = 8\nbackend = ["auto", "grouped-mm"]\n'
+        'cache = ["warm", "cold"]\nrouting = "uniform"\ninput = "gaussian"\noptions = { experts = [4, 8] }\n'
+        '[[cases]]\nlayer = "tree"\nin_features = 8\ndepth = [0, 2, 4]\nform = "collapsed"\npass = "forward-grad"\n'
+    )
+    backends = ["--backend", "auto", "--backend", "grouped-mm", "--cache", "warm", "--cache", "cold"]
+    mixture = ["--layer", "moe-sparse", "--in-features", "8", "--set", "experts=4,8", "--routing", "uniform"]
+    tree = ["--layer", "tree", "--in-features", "8", "--set", "depth=0:4:2", "--set", "form=collapsed"]
+
+    both = shown(capsys, str(file))
+
+    ours = shown(capsys, *mixture, "--input", "gaussian", *backends)
+    assert ids(both) == [*ids(ours), *ids(shown(capsys, *tree, "--pass", "forward-grad"))]
+    assert 2 * 2 * 2 == len(ids(ours))
+
+
+def test_the_words_of_the_options_are_those_of_case_files() -> None:
+    assert {key: set(SWEPT_WORDS[key]) for key in WORDS} == {key: set(words) for key, words in WORDS.items()}
+    assert {key: DEFAULTS[key] for key in WORDS} == {key: words[0] for key, words in WORDS.items()}
 
 
 def test_only_and_device_hold_for_a_layer_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,8 +114,8 @@ def test_a_run_names_the_layer_and_leaves_no_file_behind(
     [
         (["--layer", "mine.layers:A"], "Missing option '--in-features', which a --layer needs"),
         ([*LAYER], "Missing option '--out'"),
-        (["quick", *LAYER], "Give CASES, or a layer of yours as --layer package.module:Class"),
-        ([], "Give CASES, or a layer of yours as --layer package.module:Class"),
+        (["quick", *LAYER], "Give CASES, or one layer, as --layer ID or --layer package.module:Class"),
+        ([], "Give CASES, or one layer, as --layer ID or --layer package.module:Class"),
         (["quick", "--replicates", "3"], "--set, --replicates, sizes and passes describe a --layer"),
         (["quick", "--tokens", "0"], "--set, --replicates, sizes and passes describe a --layer"),
         (
@@ -96,7 +127,17 @@ def test_a_run_names_the_layer_and_leaves_no_file_behind(
             [*LAYER, "--pass", "decode", "--tokens", "2"],
             "--layer: pass = 'decode' with tokens = 2; decoding is one token",
         ),
-        ([*LAYER, "--pass", "forward-grad"], "'forward-grad' is not one of"),
+        ([*LAYER, "--pass", "forward-grad"], "a user's layer is measured in the passes forward, decode and train"),
+        ([*LAYER, "--routing", "uniform"], "nothing is known of a user's layer by which a routing could be imposed"),
+        (["quick", "--cache", "cold"], "--set, --replicates, sizes and passes describe a --layer"),
+        (
+            ["--layer", "product-key", "--in-features", "8", "--routing", "uniform"],
+            "--layer: routing = 'uniform' with layer = 'product-key' and heads=4",
+        ),
+        (
+            ["--layer", "tree", "--in-features", "8", "--backend", "cup"],
+            "backend 'cup' is not known; did you mean 'cpu'?",
+        ),
         ([*LAYER, "--dtype", "int8"], "'int8' is not one of"),
         ([*LAYER, "--set", "bias=False"], "'bias=False' holds False; write false"),
         ([*LAYER, "--set", "bias"], "'bias' is not key=value"),
@@ -110,7 +151,14 @@ def test_a_run_names_the_layer_and_leaves_no_file_behind(
             ["--layer", "memory-table", "--in-features", "8", "--out-features", "9"],
             "--layer: memory-table was given",
         ),
-        (["--layer", "tree", "--in-features", "8", "--set", "depth=4"], "--layer: options were given to tree-shared"),
+        (
+            ["--layer", "tree", "--in-features", "8", "--set", "dept=4"],
+            "--layer: the options of tree: the key 'dept' is not known; did you mean 'depth'?",
+        ),
+        (
+            ["--layer", "tree", "--in-features", "8", "--set", "depth=63"],
+            "--layer: depth = 63; give a number of gating",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_sentence_without_a_file_that_nobody_wrote(
