@@ -30,10 +30,10 @@ class StableMixture(ConditionalLayer):
     In training an expert has ceil(capacity_train N / E) slots, else ceil(capacity_eval N / E); N is the whole batch,
     all leading dimensions together. A multiplicative bias is folded into ``weight_out`` of all experts at each call.
 
-    Decisions: ``chosen`` (N, k), the experts of highest logit, best first; ``asked`` (N, k), -1 in place of a second
-    one that its rule leaves out; ``expert`` (N, k), -1 where there was no slot either; ``capacity`` (N,), of the
-    batch; ``draw`` (N,), uniform, where the second is random; ``turn`` (N,), where tokens are prioritised and slots
-    are counted. Losses, unweighted: ``z`` (the paper's weight is 1e-3) and ``balance`` (1e-2).
+    Decisions: ``chosen`` (N, k), the experts of highest logit, best first, of equal ones any; ``asked`` (N, k), -1 in
+    place of a second one that its rule leaves out; ``expert`` (N, k), -1 where there was no slot either; ``capacity``
+    (N,), of the batch; ``draw`` (N,), uniform, where the second is random; ``turn`` (N,), where tokens are prioritised
+    and slots are counted. Losses, unweighted: ``z`` (the paper's weight is 1e-3) and ``balance`` (1e-2).
 
     Args, raises: as MoeStSpec; backend: as ConditionalLayer. Weights are drawn as nn.Linear draws them.
 

@@ -23,7 +23,7 @@ class ProductKeyMemory(ConditionalLayer):
     key_features), all a, then all b of a head. ``values``: (keys², q), shared by all heads. Scores and softmax of half
     precision are float32. Queries have neither a bias nor the paper's batch norm, by which more of the values are used.
 
-    Decisions: ``rows``, int64 (N, heads top_k), of the values, of each head the highest first.
+    Decisions: ``rows``, int64 (N, heads top_k), of the values, of each head the highest first, of equal ones any.
 
     Compiles and exports in one graph.
 

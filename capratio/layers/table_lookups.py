@@ -179,7 +179,7 @@ class SoftmaxRouter(TableLookup):
         self.router = new_table((spec.tables * spec.entries, spec.in_features), device, dtype)
 
     def forward(self, x: torch.Tensor, ids: torch.Tensor | None, backend: str) -> Found:
-        """As TableLookup's; of each table the highest entry first."""
+        """As TableLookup's; of each table the highest entry first, of equal ones any."""
         logits = router_logits(x, self.router, backend).view(x.shape[0], self.tables, self.entries)
         chosen = logits.topk(self.top_k, 2).indices
         share = logits.softmax(2).gather(2, chosen).flatten(1)

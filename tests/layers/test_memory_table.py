@@ -148,3 +148,16 @@ def test_entries_out_of_order_are_seen() -> None:
 
     assert found is not None
     assert "which are not in the order of their scores" in found
+
+
+def test_entries_whose_scores_tie_are_taken_in_either_order() -> None:
+    layer, x = built("softmax", "add", top_k=2, entries=3), drawn(1, P)
+    router = layer.get_parameter("lookup.router")
+    with torch.no_grad():
+        router[0] = router[1] = x[0]
+        router[2] = -x[0]
+
+    assert {0, 1} == set(layer.outcome(x).decisions["rows"][0].tolist())
+    for rows in ([0, 1], [1, 0]):
+        assert wrong(layer, x, {"rows": torch.tensor([rows])}) is None
+    assert "where another is higher" in str(wrong(layer, x, {"rows": torch.tensor([[0, 2]])}))

@@ -45,6 +45,25 @@ def test_right_decisions_are_right() -> None:
         assert complaint(layer, decided(layer)) is None
 
 
+def test_logits_that_tie_are_taken_in_either_order() -> None:
+    # The first two experts are alike, and the best of all for a token along their row.
+    layer = mixture(experts=3, top_k=1, capacity_train=4.0)
+    with torch.no_grad():
+        layer.router[1] = layer.router[0]
+        layer.router[2] = -layer.router[0]
+    x, parameters = layer.router[:1].detach().clone(), Parameters(layer.state_dict())
+    right = layer.outcome(x).decisions
+
+    def told(expert: int) -> str | None:
+        one = torch.tensor([[expert]])
+        decisions = {**right, "chosen": one, "asked": one, "expert": one}
+        return MoeStReference().wrong_decision(layer.spec, parameters, x, decisions, EPS)
+
+    assert told(0) is None
+    assert told(1) is None
+    assert "choice 1 of token 0 is expert 2" in str(told(2))
+
+
 def test_a_next_expert_is_caught_in_choice_and_output() -> None:
     layer = mixture(second="always", capacity_train=4.0)
     outcome = layer.outcome(tokens())
