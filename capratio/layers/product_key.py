@@ -17,7 +17,8 @@ class ProductKeyMemory(ConditionalLayer):
 
     A head's query is W_h x in two halves, u and v; the pair (i, j) scores u . a_hi + v . b_hj with its sub-keys. The
     ``top_k`` pairs of all keys² with the highest scores lie among the pairs of the ``top_k`` highest of either half,
-    and are found there. s is the softmax of their scores.
+    and are found there: among those of the i-th and the j-th highest with i j <= top_k, since i j - 1 pairs score no
+    lower. s is the softmax of their scores.
 
     ``query``: (2 heads key_features, p), of each head the rows of u, then those of v. ``sub_keys``: (heads, 2, keys,
     key_features), all a, then all b of a head. ``values``: (keys², q), shared by all heads. Scores and softmax of half
@@ -37,6 +38,7 @@ class ProductKeyMemory(ConditionalLayer):
 
     operation = "row_lookup"
     spec: ProductKeySpec
+    ranks: torch.Tensor
 
     def __init__(
         self,
@@ -57,6 +59,8 @@ class ProductKeyMemory(ConditionalLayer):
         self.query = new_table((spec.query_features, in_features), device, dtype)
         self.sub_keys = new_table((heads, 2, keys, key_features), device, dtype)
         self.values = new_table((spec.values, out_features), device, dtype)
+        # Which of each half's highest sub-keys, counted from 0, the pairs are of.
+        self.register_buffer("ranks", torch.empty(2, spec.pairs, dtype=torch.int64, device=device))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -67,6 +71,8 @@ class ProductKeyMemory(ConditionalLayer):
         draw_linear(self.query, self.in_features)
         draw_linear(self.sub_keys, self.spec.key_features)
         torch.nn.init.normal_(self.values, std=self.out_features**-0.5)
+        ranks = [(i, j) for i in range(self.spec.top_k) for j in range(self.spec.top_k // (i + 1))]
+        self.ranks.copy_(torch.tensor(ranks).T)
 
     @property
     def choices(self) -> int:
@@ -105,9 +111,8 @@ class ProductKeyMemory(ConditionalLayer):
     def _choose(self, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The highest pairs of each head with their scores: (N, heads, 2, keys) -> (N, heads, top_k), twice."""
         best, place = scores.topk(self.spec.top_k, 3)
-        first, second = best.unbind(2)
-        sums = (first.unsqueeze(3) + second.unsqueeze(2)).flatten(2)
+        (first, second), (left, right) = best.unbind(2), self.ranks
+        sums = first.index_select(2, left) + second.index_select(2, right)
         highest, pair = sums.topk(self.spec.top_k, 2)
         i, j = place.unbind(2)
-        rows = i.gather(2, pair // self.spec.top_k) * self.spec.keys + j.gather(2, pair % self.spec.top_k)
-        return highest, rows
+        return highest, i.gather(2, left[pair]) * self.spec.keys + j.gather(2, right[pair])

@@ -63,6 +63,11 @@ class ProductKeySpec(SystemSpec):
         return self.heads * self.top_k
 
     @property
+    def pairs(self) -> int:
+        """Pairs of the i-th and the j-th highest sub-key that can be among the k highest: those with i j <= k."""
+        return sum(self.top_k // i for i in range(1, self.top_k + 1))
+
+    @property
     def query_features(self) -> int:
         """Elements of all heads' queries, 2 H f."""
         return 2 * self.heads * self.key_features
@@ -129,17 +134,17 @@ class ProductKeySpec(SystemSpec):
         return queries + scores
 
     def _choice(self, tokens: int) -> OperationCost:
-        """For each head of a token: k of K by a sort, twice; k² sums (k² overhead FLOP), k of them by a sort; a softmax
-        of k (4k - 1, and k - 1 compares); and 4k steps from a pair to its row.
+        """For each head of a token: k of K by a sort, twice; a sum of each pair (1 overhead FLOP), k of them by a sort;
+        a softmax of k (4k - 1, and k - 1 compares); and 2k steps from places to rows.
         """
         k, sort = self.top_k, op_formulas.sort_operations
-        steps = 2 * sort(self.keys) + sort(k**2) + k - 1 + 4 * k
+        steps = 2 * sort(self.keys) + sort(self.pairs) + k - 1 + 2 * k
         choices = tokens * self.heads
-        return OperationCost(Flop(overhead=choices * (k**2 + 4 * k - 1)), choices * steps)
+        return OperationCost(Flop(overhead=choices * (self.pairs + 4 * k - 1)), choices * steps)
 
     def _gradients(self, tokens: int) -> OperationCost:
         """To the values and the shares, 2 N H k q product FLOP each; through the softmax, 4k - 1 a head; to the scores
-        of both halves, each the sum of k sums' gradients, 2k (k - 1) a head; each product of the search has two.
+        of both halves an add for each pair; each product of the search has two.
         """
         given = tokens, self.out_features, self.lookups
         rows = self.values
@@ -151,5 +156,5 @@ class ProductKeySpec(SystemSpec):
             values += OperationCost(routing_operations=places)
         shares = op_formulas.row_lookup_share_gradient(*given, itemsize=ANY_ITEMSIZE)
         k = self.top_k
-        choice = OperationCost(Flop(overhead=tokens * self.heads * (4 * k - 1 + 2 * k * (k - 1))))
+        choice = OperationCost(Flop(overhead=tokens * self.heads * (4 * k - 1 + 2 * self.pairs)))
         return values + shares + choice + self._scores(tokens) + self._scores(tokens)
