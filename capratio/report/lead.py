@@ -3,12 +3,16 @@
 from typing import TYPE_CHECKING
 
 from capratio.cost.spec import FORMS, LAYERS
-from capratio.units import whole
+from capratio.units import counted, whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from capratio.records.store import Run
+
+
+# More names of users' layers are no sentence.
+_MOST_USERS = 3
 
 
 def headline_title(run: "Run") -> str:
@@ -29,6 +33,12 @@ def machine_name(run: "Run") -> str:
 def lead_sentence(run: "Run", frame: "pd.DataFrame") -> str:
     """What was measured where and when, in one sentence."""
     layers = sorted(set(frame["layer"]), key=lambda layer: (LAYERS.index(layer) if layer in LAYERS else 9, layer))
+    # A user's layer is named by its class alone, and many are counted; the tables have their names in full.
+    own, users = (
+        [name for name in layers if ":" not in name],
+        [name.rpartition(":")[2] for name in layers if ":" in name],
+    )
+    named = [*own, *(users if len(users) <= _MOST_USERS else [f"{len(users)} layers from outside capratio"])]
     measured = [record for record in run.records if record.measured]
     if not measured:
         cases = len({record.case for record in run.records})
@@ -36,14 +46,14 @@ def lead_sentence(run: "Run", frame: "pd.DataFrame") -> str:
     days = sorted({record.started_at[:10] for record in measured})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     counts = sorted({int(count) for count in frame["replicates"]})
-    processes = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    processes = ("" if len(counts) == 1 else f"{counts[0]} to ") + counted(counts[-1], "process")
     threads = _words(frame, "threads")
     forms = sorted(set(frame["form"]), key=lambda form: (FORMS.index(form) if form in FORMS else 9, form))
     in_forms = "" if forms == ["path"] else f" in {_listed(forms)} form"
     return (
-        f"{len(frame)} cases of {_listed(layers)}{in_forms} were measured on "
+        f"{len(frame)} cases of {_listed(named)}{in_forms} were measured on "
         f"{machine_name(run)} with {_listed(threads)} thread{'' if threads == ['1'] else 's'} in "
-        f"{_listed(_words(frame, 'dtype'))} on {_listed(_words(frame, 'input'))} input, {processes} processes a case, "
+        f"{_listed(_words(frame, 'dtype'))} on {_listed(_words(frame, 'input'))} input, {processes} a case, "
         f"on {when}."
     )
 

@@ -8,9 +8,14 @@ from capratio.report.goal_table import HEADINGS as GOAL_HEADINGS
 from capratio.report.goal_table import WORDS as GOAL_WORDS
 from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.method import METHOD
-from capratio.report.parameter_cost import HEADINGS as COST_HEADINGS
-from capratio.report.parameter_cost import WORDS as COST_WORDS
-from capratio.report.parameter_cost import cost_lines, cost_rows
+from capratio.report.parameter_cost import cost_lines
+from capratio.report.parameter_cost_tables import (
+    BEHIND_HEADINGS,
+    BEHIND_WORDS,
+    PRICE_HEADINGS,
+    PRICE_WORDS,
+    cost_tables,
+)
 from capratio.report.side_by_side_tables import (
     GRADIENT_HEADINGS,
     GRADIENT_WORDS,
@@ -80,8 +85,14 @@ def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFram
 
 
 def _parameter_cost(run: "Run") -> list[str]:
-    rows = cost_rows(cost_lines(run.records))
-    return ["## What a parameter costs", COST_WORDS, markdown_table(COST_HEADINGS, rows)] if rows else []
+    parts = []
+    for table in cost_tables(cost_lines(run.records)):
+        parts += [
+            f"### {markdown_text(table.call)}",
+            markdown_table(PRICE_HEADINGS, table.prices),
+            markdown_table(BEHIND_HEADINGS, table.behind),
+        ]
+    return ["## What a parameter costs", PRICE_WORDS, BEHIND_WORDS, *parts] if parts else []
 
 
 def _side_by_side(run: "Run") -> list[str]:

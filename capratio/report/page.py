@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from capratio.records.store import read_run
 from capratio.records.summary import summarise
 from capratio.report.figures import parameter_cost as cost_figure
 from capratio.report.figures import side_by_side as beside_figure
-from capratio.report.figures.evidence import Evidence, FigurePlan
+from capratio.report.figures.evidence import Drawing, Evidence, FigurePlan
 from capratio.report.figures.table import FIGURES
 from capratio.report.frame import tidy
 from capratio.report.goal_table import HEADINGS as GOAL_HEADINGS
@@ -24,9 +25,14 @@ from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.markdown import markdown_page
 from capratio.report.method import METHOD
 from capratio.report.page_assets import asset, environment, small_enough, style
-from capratio.report.parameter_cost import HEADINGS as COST_HEADINGS
-from capratio.report.parameter_cost import WORDS as COST_WORDS
-from capratio.report.parameter_cost import CostLine, cost_lines, cost_rows
+from capratio.report.parameter_cost import CostLine, cost_lines
+from capratio.report.parameter_cost_tables import (
+    BEHIND_HEADINGS,
+    BEHIND_WORDS,
+    PRICE_HEADINGS,
+    PRICE_WORDS,
+    cost_tables,
+)
 from capratio.report.side_by_side_summary import missing_peers
 from capratio.report.side_by_side_tables import (
     GRADIENT_HEADINGS,
@@ -117,11 +123,14 @@ def render_page(
         verdicts=verdict_table(verdicts),
         laws=law_table(verdicts),
         suites=suite_table(run.machine),
-        figures=figures,
-        costs=cost_rows(costs),
-        cost_words=COST_WORDS,
-        cost_headings=COST_HEADINGS,
-        cost_figure=_cost_figure(costs) if costs else None,
+        figures=[figure for figure in figures if figure.svg is not None],
+        not_drawn=not_drawn(figures),
+        costs=cost_tables(costs),
+        price_words=PRICE_WORDS,
+        price_headings=PRICE_HEADINGS,
+        behind_words=BEHIND_WORDS,
+        behind_headings=BEHIND_HEADINGS,
+        cost_figures=_cost_figures(costs),
         beside=beside,
         goal_words=GOAL_WORDS,
         goal_headings=GOAL_HEADINGS,
@@ -166,6 +175,16 @@ def draw_figures(
     return drawn, kept
 
 
+def not_drawn(figures: Sequence[DrawnFigure]) -> str:
+    """The figures for which the run has no cases, and which these would be, in a sentence; empty where none is."""
+    missing: dict[str, list[str]] = {}
+    for figure in figures:
+        if figure.svg is None:
+            missing.setdefault(figure.needs, []).append(figure.title)
+    said = "; ".join(f"{', '.join(titles)} ({needs})" for needs, titles in missing.items())
+    return f"Figures for which this run has no cases: {said}." if said else ""
+
+
 def _beside_figure(points: "Sequence[ComparedPoint]") -> DrawnFigure:
     return _section_figure(
         FigurePlan(
@@ -174,12 +193,19 @@ def _beside_figure(points: "Sequence[ComparedPoint]") -> DrawnFigure:
     )
 
 
-def _cost_figure(lines: "Sequence[CostLine]") -> DrawnFigure:
-    return _section_figure(
-        FigurePlan(
-            "parameter-cost-figure", cost_figure.TITLE, cost_figure.QUESTION, "", lambda _: cost_figure.draw(lines)
-        )
-    )
+def _cost_figures(lines: "Sequence[CostLine]") -> list[DrawnFigure]:
+    """A figure for each quantity that the lines have."""
+    figures = []
+    for what in cost_figure.QUANTITIES:
+        drawing = cost_figure.draw(lines, what)
+        if drawing is not None:
+            name = f"cost-{what.name.replace('_', '-')}"
+            figures.append(_section_figure(FigurePlan(name, what.title, what.question, "", partial(_drawn, drawing))))
+    return figures
+
+
+def _drawn(drawing: Drawing, _: Evidence) -> Drawing:
+    return drawing
 
 
 def _section_figure(plan: FigurePlan) -> DrawnFigure:

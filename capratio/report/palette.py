@@ -90,7 +90,7 @@ LOOKS = {
     ("fast-feedforward", "leaf"): Look(FEEDFORWARD, "p", _DASHED, True),
     ("block-policy", "path"): Look(BLOCKS, "d", _SOLID, False),
     ("moe-sparse", "path"): Look(MOE_SPARSE, "h", _SOLID, False),
-    ("moe-st", "path"): Look(MOE_ST, "H", _SOLID, False),
+    ("moe-st", "path"): Look(MOE_ST, "v", _SOLID, False),
     ("memory-table", "path"): Look(MEMORY, "*", _SOLID, False, 1.3),
     ("altup", "path"): Look(UPDATES, "8", _SOLID, False),
     ("act", "path"): Look(HALTING, "<", _SOLID, False),

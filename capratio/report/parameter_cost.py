@@ -11,43 +11,44 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from capratio.cost.spec import LAYERS
-from capratio.report.quantities import NOTHING, measured, number, quantity
-from capratio.report.side_by_side import Estimate, comparing, difference_over_processes, ratio_over_processes
+from capratio.records.summary import summarise
+from capratio.report.side_by_side import Estimate, comparing, difference_over_processes
 
 if TYPE_CHECKING:
     from capratio.records.record import Exact, Point, Record
 
 DENSE = "dense"
-HEADINGS = (
-    "system",
-    "call",
-    "parameters",
-    "active FLOP a token",
-    "parameters a FLOP",
-    "a byte moved",
-    "a microsecond",
-    "routing, of operations",
-    "latency over dense of equal product FLOP",
-    "over dense of equal parameters",
-    "latency over parameters: exponent",
-)
-WORDS = (
-    "The largest point of each line. Parameters are all that the layer holds, over the FLOP, the bytes and the time of "
-    "one token (of a batch: its share). Bytes are those that the operations read and wrote. Routing is gating FLOP and "
-    "routing operations (compares, sorts, index arithmetic) in percent of all operations. The two dense layers are the "
-    "run's own: the nearest in product FLOP, and, at the largest point that has one, the nearest in parameters, within "
-    "a factor of 1.5. The exponent is the slope of the logarithms over the line: 0 is free parameters, 1 is a dense "
-    "layer's price; it is fitted, not promised. Intervals are over processes."
-)
-# A dense layer stands for another one whose size differs by less than this factor.
-NEAR = 1.5
 # Over a narrower range of parameters a slope says nothing.
 LEAST_RANGE = 2.0
+# What a call reached: the name in a record, and its word; a layer's other names follow from these.
+_REACHED = {
+    "experts": "experts",
+    "dropped": "dropped",
+    "entries": "entries",
+    "rows": "rows",
+    "distinct_blocks": "blocks",
+    "live_units": "live units",
+    "steps": "steps",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How many places of a kind (``experts``, ``leaves``) a call reached, and how many under uniform routing."""
+
+    kind: str
+    count: int
+    uniform: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class CostPoint:
-    """One case of a line. latency_s: by replicate. product (FLOP), flop, operations, routing: of the whole call."""
+    """One case of a line. latency_s: by replicate. product (FLOP), flop, operations, routing: of the whole call.
+
+    What was counted is of the process whose FLOP are the median. op_bytes: what the operations read and wrote.
+    compulsory_bytes: what must cross the memory interface once. state_bytes: what the layer holds. peak_bytes: the
+    allocator's peak in the call, over its start. times_limit: latency over the roofline time. None: not known.
+    """
 
     parameters: int
     tokens: int
@@ -57,6 +58,12 @@ class CostPoint:
     routing: int
     op_bytes: int
     latency_s: Mapping[int, float]
+    compulsory_bytes: int | None
+    state_bytes: int | None
+    peak_bytes: int | None
+    capacity_ratio: float | None
+    times_limit: float | None
+    reached: tuple[Reached, ...]
 
     @property
     def median_s(self) -> float:
@@ -82,6 +89,11 @@ class CostLine:
     def largest(self) -> CostPoint:
         """The point of most parameters."""
         return self.points[-1]
+
+    @property
+    def is_level(self) -> bool:
+        """Whether this is a dense layer that does not grow: the level of equal FLOP, that others are held against."""
+        return self.layer == DENSE and len(self.points) == 1
 
     @property
     def exponent(self) -> Estimate | None:
@@ -148,81 +160,39 @@ def call_of(point: "Point") -> str:
     return ", ".join(words)
 
 
-def cost_rows(lines: Sequence[CostLine]) -> list[tuple[str, ...]]:
-    """A row a line for the table under ``HEADINGS``."""
-    return [_row(line, [other for other in lines if other.call == line.call]) for line in lines]
-
-
-def _row(line: CostLine, beside: Sequence[CostLine]) -> tuple[str, ...]:
-    point, dense = line.largest, [other for other in beside if other.layer == DENSE and other is not line]
-    tokens = max(point.tokens, 1)
-    per_token_s = point.median_s / tokens
-    return (
-        line.name,
-        line.call,
-        quantity(point.parameters),
-        quantity(point.flop / tokens),
-        number(point.parameters / max(point.flop / tokens, 1)),
-        number(point.parameters / max(point.op_bytes / tokens, 1)),
-        quantity(point.parameters / (per_token_s * 1e6)),
-        f"{100 * point.routing_share:.2g} %",
-        _over(point, _nearest(dense, "product", point), f"{line.name} {line.call} product"),
-        _over_equal_parameters(line, dense),
-        _exponent(line.exponent),
-    )
-
-
-def _over_equal_parameters(line: CostLine, dense: Sequence[CostLine]) -> str:
-    """The ratio at the largest point of a line that has a dense layer of as many parameters, and how many these are."""
-    for point in reversed(line.points):
-        twin = _nearest(dense, "parameters", point)
-        if twin is not None:
-            return f"{_over(point, twin, f'{line.name} {line.call} parameters')} at {quantity(point.parameters)}"
-    return NOTHING
-
-
-def _nearest(dense: Sequence[CostLine], what: str, wanted: CostPoint) -> CostPoint | None:
-    """The dense point whose product FLOP or parameters are nearest, if they are within a factor of ``NEAR``."""
-    size = getattr(wanted, what)
-    points = [point for line in dense for point in line.points if size and getattr(point, what)]
-    distances = [(abs(math.log(getattr(point, what) / size)), place) for place, point in enumerate(points)]
-    if not distances or min(distances)[0] > math.log(NEAR):
-        return None
-    return points[min(distances)[1]]
-
-
-def _over(point: CostPoint, dense: CostPoint | None, name: str) -> str:
-    if dense is None:
-        return NOTHING
-    common = sorted(point.latency_s.keys() & dense.latency_s.keys())
-    ratios = [point.latency_s[each] / dense.latency_s[each] for each in common]
-    if not ratios:
-        return NOTHING
-    ratio = ratio_over_processes(ratios, name)
-    return measured(ratio.value, ratio.low, ratio.high)
-
-
-def _exponent(estimate: Estimate | None) -> str:
-    """To two decimals, as a slope near 0 has no significant digits."""
-    if estimate is None:
-        return NOTHING
-    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
-
-
 def _point(records: "Sequence[Record]") -> CostPoint:
-    first = records[0]
-    exact: Exact | None = first.exact
-    assert exact is not None
-    flop = sum(exact.flop.values())
+    summary = summarise(records)[0]
+    counted = sorted((record.exact for record in records if record.exact), key=lambda exact: sum(exact.flop.values()))
+    exact = counted[(len(counted) - 1) // 2]
+    memory, flop = summary.memory, sum(exact.flop.values())
     return CostPoint(
         parameters=exact.parameters,
-        tokens=first.point.tokens,
+        tokens=summary.point.tokens,
         product=exact.flop.get("product", 0),
         flop=flop,
         operations=flop + exact.routing_operations,
         routing=exact.flop.get("gating", 0) + exact.routing_operations,
         op_bytes=exact.op_bytes,
         latency_s={record.replicate: record.timing.latency_s for record in records if record.timing is not None},
+        compulsory_bytes=exact.compulsory_bytes,
+        state_bytes=None if memory is None else memory.state_bytes,
+        peak_bytes=None if memory is None else memory.allocated_peak_bytes,
+        capacity_ratio=exact.capacity_ratio,
+        times_limit=None if summary.efficiency is None else 1 / summary.efficiency,
+        reached=_reached(summary.point, exact),
+    )
+
+
+def _reached(point: "Point", exact: "Exact") -> tuple[Reached, ...]:
+    if point.depth and exact.visited_levels:
+        uniform = exact.expected_visited_levels
+        return (Reached("leaves", exact.visited_levels[-1], uniform[-1] if uniform else None),)
+    visits, expected = exact.visits or {}, exact.expected_visits or {}
+    return tuple(
+        Reached(word, visits[name], expected.get(name))
+        for name, word in _REACHED.items()
+        # No dropped token where none is expected says nothing.
+        if name in visits and (visits[name] or expected.get(name))
     )
 
 

@@ -37,10 +37,14 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def measured(value: float, low: float, high: float, unit: str = "") -> str:
-    """An estimate and its interval in one unit (145 [143, 148] µs)."""
+    """An estimate and its interval in one unit (145 [143, 148] µs).
+
+    One process alone has no interval over processes: its ends are the estimate, which then stands alone (145 µs).
+    """
     factor, shown = scale(value, unit) if unit else (1.0, "")
     texts = [significant(each / factor) for each in (value, low, high)]
-    return f"{texts[0]} [{texts[1]}, {texts[2]}]\u00a0{shown}".rstrip("\u00a0").replace(" ", "\u00a0")
+    interval = "" if low == high else f" [{texts[1]}, {texts[2]}]"
+    return f"{texts[0]}{interval}\u00a0{shown}".rstrip("\u00a0").replace(" ", "\u00a0")
 
 
 def axis_scale(values: Iterable[float], unit: str) -> tuple[float, str]:

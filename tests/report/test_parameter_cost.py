@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from capratio.records.record import Record
 from capratio.report.figures import parameter_cost as figure
-from capratio.report.parameter_cost import HEADINGS, call_of, cost_lines, cost_rows
+from capratio.report.parameter_cost import call_of, cost_lines
+from capratio.report.parameter_cost_tables import BEHIND_HEADINGS, PRICE_HEADINGS, cost_tables
 from capratio.report.quantities import NOTHING
 
 DENSE_FLOP = 2_000_000
@@ -61,8 +61,11 @@ def run(record: Record) -> list[Record]:
 
 
 def row_of(records: list[Record], name: str) -> dict[str, str]:
-    rows = {row[0]: dict(zip(HEADINGS, row, strict=True)) for row in cost_rows(cost_lines(records))}
-    return rows[name]
+    """The cells of the line under their headings, of both tables; of the run's first call."""
+    table = cost_tables(cost_lines(records))[0]
+    (price,) = (row for row in table.prices if row[0] == name)
+    (behind,) = (row for row in table.behind if row[0] == name)
+    return dict(zip([*PRICE_HEADINGS, *BEHIND_HEADINGS], [*price, *behind], strict=True))
 
 
 def test_a_run_of_trees_alone_has_no_such_section(record: Record) -> None:
@@ -76,14 +79,14 @@ def test_the_table_says_what_the_largest_point_costs(run: list[Record]) -> None:
     assert ("33.3", "25", "500\u00a0k") == (row["parameters a FLOP"], row["a byte moved"], row["a microsecond"])
     assert "33 %" == row["routing, of operations"]
     # 200 us against 1e8 parameters at 1e-10 s each.
-    assert "0.0200 [0.0200, 0.0200] at 100 M" == row["over dense of equal parameters"].replace("\u00a0", " ")
+    assert "0.0200 at 100 M" == row["over dense of equal parameters"].replace("\u00a0", " ")
 
 
 def test_a_latency_that_does_not_move_has_exponent_0_and_a_dense_one_1(run: list[Record], record: Record) -> None:
     grown = case(record, "dense, grown", "dense", 10**9, 1e-1, flop=2 * 10**9)
 
-    assert "0.00 [0.00, 0.00]" == row_of(run, "mixture")["latency over parameters: exponent"].replace("-", "")
-    assert "1.00 [1.00, 1.00]" == row_of([*run, *grown], "dense, grown")["latency over parameters: exponent"]
+    assert row_of(run, "mixture")["latency over parameters: exponent"].startswith("0.00")
+    assert row_of([*run, *grown], "dense, grown")["latency over parameters: exponent"].startswith("1.00")
 
 
 def test_two_sizes_have_no_exponent(run: list[Record]) -> None:
@@ -135,15 +138,106 @@ def test_a_group_of_several_layers_gives_a_line_each(record: Record) -> None:
     assert {"g: moe-sparse", "g: my.module:Layer"} == {line.name for line in cost_lines(records)}
 
 
-def test_the_figure_has_a_panel_a_call_and_a_level_for_the_dense_layer(run: list[Record]) -> None:
-    drawing = figure.draw(cost_lines(run))
+def test_flop_are_held_against_the_dense_layer_of_equal_flop_along_the_whole_line(
+    run: list[Record], record: Record
+) -> None:
+    # Gating grows from none to the FLOP of the dense layer, products stay.
+    drifting = [
+        one
+        for size, gating in ((10**6, 0), (10**7, DENSE_FLOP // 2), (10**8, DENSE_FLOP))
+        for one in case(record, "drifting", "moe-st", size, 1e-4, gating=gating)
+    ]
+
+    row = row_of([*run, *drifting], "drifting")
+
+    assert ("1.00\u20132.00", "1.00") == (row["FLOP / dense, along the line"], row["of products alone"])
+    # The dense line's own are 1e7 and 1e8 parameters of two FLOP each, against 2e6 FLOP.
+    assert "10.0\u2013100" == row_of(run, "dense, grown")["FLOP / dense, along the line"]
+    assert NOTHING == row_of(run, "dense, equal FLOP")["FLOP / dense, along the line"]
+
+
+def test_what_was_counted_is_of_the_process_of_median_flop(record: Record) -> None:
+    drawn = [
+        replace(one, exact=replace(one.exact, flop={"product": flop}))
+        for one, flop in zip(case(record, "drawn", "block-policy", 10**6, 1e-4), (9, 1, 4), strict=True)
+        if one.exact is not None
+    ]
+
+    assert [4] == [point.flop for line in cost_lines(drawn) for point in line.points]
+
+
+def test_the_second_table_says_what_a_call_touches_takes_and_reaches(record: Record) -> None:
+    assert record.memory is not None
+    made = [
+        replace(
+            one,
+            exact=replace(
+                one.exact,
+                compulsory_bytes=3 * 2**20,
+                capacity_ratio=16.0,
+                visits={"experts": 50, "assignments": 64, "dropped": 0},
+                expected_visits={"experts": 55.61, "assignments": 64.0, "dropped": 0.0},
+            ),
+            memory=replace(record.memory, state_bytes=2**22, allocated_peak_bytes=2**15),
+            limit=None if one.limit is None else replace(one.limit, limit_s=5e-5),
+            point=replace(one.point, depth=0),
+        )
+        for one in case(record, "mixture", "moe-sparse", 10**6, 2e-4)
+        if one.exact is not None
+    ]
+
+    row = row_of(made, "mixture")
+
+    assert "3.00\u00a0MiB" == row["touched bytes"]
+    assert ("4.00\u00a0MiB", "32.0\u00a0KiB") == (row["layer holds"], row["call peak"])
+    assert ("\u00d7\u202f16.0", "4.00") == (row["capacity ratio"], row["latency / limit"])
+    # Assignments follow from the tokens, and no token was dropped where none should be.
+    assert "50 / 55.6 experts" == row["reached / under uniform routing"].replace("\u00a0", " ")
+
+
+def test_a_tree_reaches_leaves(records: list[Record]) -> None:
+    trees = [one for one in records if one.measured and one.point.layer == "tree-shared" and one.point.depth == 3]
+    place = replace(trees[0].point, layer="altup", depth=0)
+    other = replace(trees[0], case="altup/auto/t2", group="other", point=place)
+
+    points = [point for line in cost_lines([*trees, other]) if line.layer == "tree-shared" for point in line.points]
+
+    assert {"leaves"} == {reached.kind for point in points for reached in point.reached}
+
+
+def test_one_process_has_no_interval(run: list[Record]) -> None:
+    alone = [one for one in run if one.replicate == 0]
+
+    row = row_of(alone, "mixture")
+
+    assert "2.00" == row["latency over dense of equal product FLOP"]
+    assert "0.00" == row["latency over parameters: exponent"]
+
+
+@pytest.mark.parametrize("what", figure.QUANTITIES, ids=lambda what: what.name)
+def test_each_figure_names_every_line_beside_its_panels(what: figure.CostQuantity, run: list[Record]) -> None:
+    drawing = figure.draw(cost_lines(run), what)
 
     assert drawing is not None
     (panel,) = drawing.figure.axes
     assert ("log", "log") == (panel.get_xscale(), panel.get_yscale())
-    # The level and its point, the dense line, the mixture.
-    assert 4 == len([line for line in panel.lines if np.size(line.get_xdata())])
+    named = [text.get_text() for text in panel.texts]
+    assert {"dense, equal FLOP", "dense, grown", "mixture"} == set(named)
 
 
-def test_nothing_is_drawn_of_no_lines() -> None:
-    assert figure.draw([]) is None
+def test_the_layers_own_number_has_one_panel_for_all_calls(run: list[Record]) -> None:
+    trained = [replace(one, case=f"train/{one.case}", point=replace(one.point, pass_="train")) for one in run]
+    both = cost_lines([*run, *trained])
+
+    panels = {what.name: len(figure.select(both, what)) for what in figure.QUANTITIES}
+
+    assert 1 == panels.pop("capacity_ratio")
+    assert {2} == set(panels.values())
+
+
+def test_a_quantity_that_no_point_has_is_not_drawn(run: list[Record]) -> None:
+    without = [replace(one, memory=None) for one in run]
+    (what,) = (what for what in figure.QUANTITIES if what.name == "peak_bytes")
+
+    assert figure.draw(cost_lines(without), what) is None
+    assert figure.draw([], what) is None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capratio.report.quantities import NOTHING, axis_scale, integer, number, quantity, scale
+from capratio.report.quantities import NOTHING, axis_scale, integer, measured, number, quantity, scale
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,10 @@ def test_other_numbers_are_given_by_significant_digits() -> None:
     assert "1.04" == number(1.04178)
     assert "0.15" == number(0.15)
     assert NOTHING == number(None)
+
+
+def test_an_estimate_stands_with_its_interval_and_of_one_process_alone() -> None:
+    assert "145\u00a0[143,\u00a0148]\u00a0\u00b5s" == measured(145e-6, 143e-6, 148e-6, "s")
+    # The ends of one process are its own latency.
+    assert "145\u00a0\u00b5s" == measured(145e-6, 145e-6, 145e-6, "s")
+    assert "0.565" == measured(0.565, 0.565, 0.565)

@@ -48,10 +48,10 @@ def test_calls_of_one_token_a_batch_and_training_are_kept_apart(records: list[Re
     found = views(tidy(summarise(records)))
 
     assert [
-        "one token, cold caches",
-        "one token, warm caches",
-        "a batch, N = 1024, warm caches",
-        "training, N = 1024, warm caches",
+        "one token, cold",
+        "one token, warm",
+        "a batch, N = 1024, warm",
+        "training, N = 1024, warm",
     ] == [view.name for view in found]
     assert all(1 == view.rows["tokens"].nunique() for view in found)
 

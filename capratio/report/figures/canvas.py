@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # 7.5 in are 720 CSS pixels, the width of the page's column; 10.5 pt stay readable when the figure is shown at half
 # size.
 WIDTH_IN = 7.5
+# The whole page, of figures whose lines are named beside the panels.
+WIDE_IN = 11.1
 _HANDLE_EM = 2.4
 # Names of a legend's row that fit the page's width.
 _MOST_COLUMNS = 3
@@ -76,11 +78,13 @@ def paper() -> Iterator[None]:
         yield
 
 
-def panels(count: int, most_columns: int = 3, height_in: float = 2.9) -> tuple[Figure, list["Axes"]]:
+def panels(
+    count: int, most_columns: int = 3, height_in: float = 2.9, width_in: float = WIDTH_IN
+) -> tuple[Figure, list["Axes"]]:
     """A figure of ``count`` panels, filled row by row, and its axes: two a row, or three where that leaves no gap."""
     columns = min(count, most_columns, 3 if count % 3 == 0 else 2)
     rows = -(-count // columns)
-    figure = Figure(figsize=(WIDTH_IN, height_in * rows), layout="constrained")
+    figure = Figure(figsize=(width_in, height_in * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     axes = [grid[index // columns][index % columns] for index in range(rows * columns)]
     for spare in axes[count:]:
@@ -130,16 +134,17 @@ def draw_level(ax: "Axes", value: float, look: Look) -> None:
 
 def legend(figure: Figure, looks: Mapping[str, Look], *, line: bool = True, extra: Sequence[Line2D] = ()) -> None:
     """One legend above all panels, in the table's order."""
-    first = [*(name for name in looks if name == "dense"), *extra]
+    first: list[Line2D | str] = [*(name for name in looks if name == "dense"), *extra]
     paths = [name for name, look in looks.items() if name != "dense" and not look.hollow]
     collapsed = [name for name, look in looks.items() if look.hollow]
-    # Rows are layers and columns are forms, so the two forms of a layer stand beside each other.
     pairs = dict.fromkeys(name.partition(",")[0] for name in [*paths, *collapsed])
+    if len(pairs) == len(paths) + len(collapsed):
+        _legend_rows(figure, [_handle(entry, looks, line) for entry in [*first, *paths, *collapsed]], _HANDLE_EM)
+        return
+    # Rows are layers and columns are forms, so the two forms of a layer stand beside each other.
     second = [name if name in paths else None for name in pairs]
     third = [next((other for other in collapsed if other.partition(",")[0] == name), None) for name in pairs]
     columns = [column for column in (first, second, third) if any(column)]
-    if not columns:
-        return
     rows = max(map(len, columns))
     entries = [entry for column in columns for entry in [*column, *[None] * (rows - len(column))]]
     handles = [_handle(entry, looks, line) for entry in entries]
@@ -150,10 +155,7 @@ def legend(figure: Figure, looks: Mapping[str, Look], *, line: bool = True, extr
 
 def row_legend(figure: Figure, looks: Mapping[str, Look], *, line: bool = False) -> None:
     """One legend of marks (and lines) in rows above all panels, for series that have no forms."""
-    handles = [_handle(name, looks, line) for name in looks]
-    length = _HANDLE_EM if line else 1.0
-    columns = min(len(handles), _MOST_COLUMNS)
-    figure.legend(handles=handles, loc="outside upper left", ncols=columns, handlelength=length, columnspacing=1.6)
+    _legend_rows(figure, [_handle(name, looks, line) for name in looks], _HANDLE_EM if line else 1.0)
 
 
 def first_column(ax: "Axes") -> bool:
@@ -183,8 +185,7 @@ def log_axis(ax: "Axes", which: str, label: str, unit: str, values: Sequence[flo
         named = f"{label} ({scaled})"
         axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value / factor)))
     (ax.set_xlabel if which == "x" else ax.set_ylabel)(named)
-    # Sizes in bytes are long words, which stand beside each other on an abscissa.
-    _log_ticks(axis, positive, 2 if binary else 10, 4 if binary and which == "x" else 6)
+    _log_ticks(axis, positive, 2 if binary else 10, which)
 
 
 def linear_axis(ax: "Axes", which: str, label: str, unit: str, values: Sequence[float]) -> None:
@@ -206,11 +207,26 @@ def share_limits(axes: Sequence["Axes"]) -> None:
         ax.set_ylim(low, high)
 
 
+def _legend_rows(figure: Figure, handles: Sequence[Line2D], length_em: float) -> None:
+    if handles:
+        columns = min(len(handles), _MOST_COLUMNS)
+        figure.legend(
+            handles=handles, loc="outside upper left", ncols=columns, handlelength=length_em, columnspacing=1.6
+        )
+
+
 def _line_style(look: Look, line: bool) -> dict[str, Any]:
     return {
         "color": look.tone.light,
         "linestyle": look.dashes if line else "none",
         "linewidth": mpl.rcParams["lines.linewidth"] * look.weight,
+        **marker_style(look),
+    }
+
+
+def marker_style(look: Look) -> dict[str, Any]:
+    """A series' mark as keywords of a line."""
+    return {
         "marker": look.marker,
         "markersize": mpl.rcParams["lines.markersize"] * look.weight**0.75,
         "markerfacecolor": PAGE.light if look.hollow else look.tone.light,
@@ -230,6 +246,9 @@ def _handle(entry: Line2D | str | None, looks: Mapping[str, Look], line: bool) -
 
 def _prefixed(value: float, unit: str) -> str:
     # A tick of 2^30 is computed through logarithms and may lie a rounding below it.
+    if unit == "" and value < 1:
+        # A ratio under 1 is read as it is; thousandths are no unit of it.
+        return f"{value:.2g}"
     factor, scaled = scale(value * (1 + 1e-9), unit)
     return f"{_tick(value / factor)} {scaled}".rstrip()
 
@@ -238,9 +257,10 @@ def _tick(value: float) -> str:
     return whole(round(value)) if value >= 100 else f"{value:.2g}"
 
 
-def _log_ticks(axis: "mpl.axis.Axis", positive: Sequence[float], base: int, most: int) -> None:
+def _log_ticks(axis: "mpl.axis.Axis", positive: Sequence[float], base: int, which: str) -> None:
     span = np.log(max(positive) / min(positive)) / np.log(base) if positive else 0.0
-    # Under two decades powers of ten alone would leave an axis with one tick.
-    subs = (1.0,) if base == 2 or span >= 2 else (1.0, 2.0, 5.0) if span > 0.8 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
-    axis.set_major_locator(LogLocator(base=base, subs=subs, numticks=most))
+    # Under two decades powers of ten alone would leave an axis with one tick. On an abscissa words stand side by side.
+    between = (1.0, 3.0) if which == "x" else (1.0, 2.0, 5.0)
+    subs = (1.0,) if base == 2 or span >= 2 else between if span > 0.8 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
+    axis.set_major_locator(LogLocator(base=base, subs=subs, numticks=4 if base == 2 and which == "x" else 6))
     axis.set_minor_locator(NullLocator())

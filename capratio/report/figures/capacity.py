@@ -21,6 +21,8 @@ def select(evidence: Evidence) -> "pd.DataFrame":
         ["series", "in_features", "out_features", "depth", "gate"]
     )
     line = longest_line(rows, "depth", ("in_features", "out_features"))
+    # Systems without a depth would be points at 0.
+    line = line[(line["layer"] == "dense") | (line.groupby("series")["depth"].transform("nunique") > 1)]
     return line.assign(promise=[2.0**depth / depth if depth else float("nan") for depth in line["depth"]])
 
 

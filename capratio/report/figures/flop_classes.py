@@ -81,8 +81,9 @@ def draw(evidence: Evidence) -> Drawing | None:
 
 
 def _edges(depths: "np.ndarray") -> "np.ndarray":
-    """Borders of the steps: half way between depths, as far out again at both ends."""
+    """Borders of the steps: half way between depths, and at both ends half the least distance farther out."""
     if len(depths) == 1:
         return np.array([depths[0] - 0.5, depths[0] + 0.5])
     middle = (depths[:-1] + depths[1:]) / 2
-    return np.concatenate([[2 * depths[0] - middle[0]], middle, [2 * depths[-1] - middle[-1]]])
+    beyond = np.diff(depths).min() / 2
+    return np.concatenate([[depths[0] - beyond], middle, [depths[-1] + beyond]])

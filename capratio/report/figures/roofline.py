@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from capratio.cost.spec import LAYERS
 from capratio.report.figures.canvas import draw_series, legend, log_axis, panels, paper
 from capratio.report.figures.evidence import Drawing, Evidence
 from capratio.report.figures.slices import views, words
@@ -22,9 +23,13 @@ _CURVES = {
 
 
 def select(evidence: Evidence) -> pd.DataFrame:
-    """The rows of the latency figure's forward views with ``bytes_per_s``, ``flop_per_s_reached`` and ``intensity``."""
-    chosen = [view.rows for view in views(evidence.frame) if view.name != "training"]
-    rows = pd.concat(chosen) if chosen else evidence.frame.iloc[:0]
+    """The cases that are points, with ``bytes_per_s``, ``flop_per_s_reached`` and ``intensity``.
+
+    They are those of the latency figure's views, or all of a run with layers that have no depth, and so no place there.
+    """
+    frame = evidence.frame
+    chosen = [view.rows for view in views(frame)] if set(frame["layer"]) <= set(LAYERS) else [frame]
+    rows = pd.concat(chosen) if chosen else frame.iloc[:0]
     rows = rows[rows["compulsory_bytes"].notna() & rows["latency_s"].notna() & (rows["compulsory_bytes"] > 0)]
     return rows.assign(
         bytes_per_s=rows["compulsory_bytes"] / rows["latency_s"],
@@ -65,7 +70,15 @@ def draw(evidence: Evidence) -> Drawing | None:
         draw_series(right, rows, "intensity", "flop_per_s_reached", looks, line=False)
         right.set_title("FLOP a second")
         legend(figure, looks, line=False)
-    return Drawing(figure, f"Points are the cases of the depth lines: {words(rows, ('tokens', 'pass', 'cache'))}.")
+    return Drawing(figure, _caption(rows))
+
+
+def _caption(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return "Ceilings of this machine; no case of the run has both a time and a closed form of its bytes."
+    trees = set(rows["layer"]) <= set(LAYERS)
+    which = "the cases of the depth lines" if trees else "all cases that have a closed form of their bytes"
+    return f"Points are {which}: {words(rows, ('tokens', 'pass', 'cache'))}."
 
 
 def _rates(evidence: Evidence, rows: pd.DataFrame) -> dict[str, float]:
@@ -86,9 +99,10 @@ def _roofs(ax: "Axes", rows: pd.DataFrame, measured: pd.DataFrame, rates: Mappin
         if rate > 0:
             end = min(span[1], top / rate) if top else span[1]
             ax.plot([span[0], end], [span[0] * rate, end * rate], color=INK.light, linestyle=style, linewidth=1.2)
-            at_start = label != "memory"
-            place = (span[0], span[0] * rate) if at_start else (end, end * rate)
-            _label(ax, label, place, (10, 0) if at_start else (-18, -9), "left" if at_start else "right")
+            # Above the first cache's roof and under memory's, near their upper ends, so that neither names the other.
+            above = label != "memory"
+            place = (0.7 * end, 0.7 * end * rate)
+            _label(ax, label, place, (-5, -2) if above else (6, -6), "right" if above else "left")
     for name, rate in rates.items():
         ax.axhline(rate, color=INK.light, linewidth=1.2)
         _label(ax, f"matrix product, {name}", (span[1], rate), (0, 4), "right")

@@ -61,8 +61,8 @@ def views(frame: "pd.DataFrame") -> list[View]:
     training = measured[measured["pass"] == "train"]
     found = []
     for name, rows in (
-        ("one token, cold caches", alone[alone["cache"] == "cold"]),
-        ("one token, warm caches", alone[alone["cache"] == "warm"]),
+        ("one token, cold", alone[alone["cache"] == "cold"]),
+        ("one token, warm", alone[alone["cache"] == "warm"]),
         ("a batch", batch),
         ("training", training),
     ):
@@ -70,7 +70,7 @@ def views(frame: "pd.DataFrame") -> list[View]:
         if line.empty:
             continue
         tokens, cache = int(line["tokens"].iloc[0]), line["cache"].iloc[0]
-        found.append(View(name if name.startswith("one") else f"{name}, N = {tokens}, {cache} caches", line))
+        found.append(View(name if name.startswith("one") else f"{name}, N = {tokens}, {cache}", line))
     return found
 
 
