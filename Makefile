@@ -60,9 +60,9 @@ experts: $(VENV)/installed-peers  ## Measure experts, looked-up rows and live bl
 	$(BIN)/capratio report runs/experts --out reports/$(MACHINE)-experts --made-by 'make experts MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
 	$(BIN)/capratio verdict runs/experts || [ $$? -eq 1 ]
 
-# Where the published figures are made again; what lies there goes on where it was stopped.
+# The longest two go on where they were stopped. To publish: FIGURES=reports/figures-in-kind, and the command on its page.
 FIGURES ?= runs/figures
-figures: $(VENV)/installed-test  ## Make the figures of papers again, in kind (20 minutes on quiet cores, an hour on busy ones), in runs/figures
+figures: $(VENV)/installed-test  ## Make the figures of papers again, in kind (20 minutes on quiet cores, over an hour on busy ones) in runs/figures
 	@for name in active_parameters moe_dropped_tokens block_policy_digits block_sparse_speedup moe_balance; do \
 	    echo "$$name:"; PYTHONPATH=$(CURDIR) $(BIN)/python -m benchmarks.$$name --out $(FIGURES)/$$name.json || exit $$?; \
 	done

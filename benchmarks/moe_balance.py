@@ -179,8 +179,8 @@ def summary(content: Content) -> str:
         beside = [
             (str(figure), spread([row[name] for row in found])) for figure, name in zip(paper, COLUMNS, strict=True)
         ]
-        gains = loss_differences(content, weights)
-        beside.append((f"{_paper_difference(weights):+.2f}", spread(gains, "{:+.2f}".format)))
+        ours = spread(loss_differences(content, weights), "{:+.2f}".format)
+        beside.append((f"{_paper_difference(weights):+.2f}", ours) if any(weights) else ("", ""))
         lines.append([*map(str, weights), *(text for pair in beside for text in pair)])
     names = (*NAMES, "loss less that without them, nats")
     return markdown_table([*WEIGHTS, *(f"{whose}: {name}" for name in names for whose in ("published", "ours"))], lines)
@@ -216,7 +216,7 @@ def conditions(content: Content) -> str:
 FIGURE = Figure(
     name="moe_balance",
     title="Balance losses of a sparsely-gated mixture, off and on",
-    takes="10 minutes on a quiet core and half an hour on a busy one; a run that was stopped goes on",
+    takes="10 minutes on a quiet core and an hour on a busy one; a run that was stopped goes on",
     summary=summary,
     table=table,
     conditions=conditions,
