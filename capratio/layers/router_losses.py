@@ -25,5 +25,5 @@ def balance_loss(logits: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
     """
     tokens, experts = max(logits.shape[0], 1), logits.shape[1]
     chosen = first.unsqueeze(1) == torch.arange(experts, device=first.device)
-    share = chosen.sum(0) / tokens
+    share = chosen.sum(0).to(logits.dtype) / tokens
     return experts * (share * logits.softmax(1).sum(0)).sum() / tokens

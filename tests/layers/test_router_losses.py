@@ -28,6 +28,15 @@ def test_balance_loss_by_hand() -> None:
     assert pytest.approx(3 * 0.55) == float(balance_loss(logits, torch.tensor([0, 0])))
 
 
+def test_shares_of_tokens_are_as_exact_as_the_logits() -> None:
+    logits = logits_of([[0.5, 0.3, 0.2]])
+
+    # Thirds, which float32 would round: f = (2/3, 1/3, 0).
+    loss = balance_loss(logits.expand(3, 3), torch.tensor([0, 1, 0]))
+
+    assert pytest.approx(3 * (2 / 3 * 0.5 + 1 / 3 * 0.3), rel=1e-14) == float(loss)
+
+
 def test_an_even_spread_has_balance_one_and_one_expert_has_their_number() -> None:
     even = torch.zeros(8, 4, dtype=torch.float64)
     alone = torch.tensor([[50.0, 0.0, 0.0, 0.0]] * 8, dtype=torch.float64)
