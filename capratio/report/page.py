@@ -229,6 +229,9 @@ def _write(run: "Run", verdicts: "tuple[Verdict, ...]", out_dir: Path, command: 
         svg = next(figure.svg for figure in figures if figure.name == "capacity")
         (out_dir / "capacity.svg").write_text(file_svg(str(svg)), encoding="utf-8")
         kept["capacity"].savefig(out_dir / "capacity.png", dpi=160)
+    main = cost_figure.draw_main(cost_lines(run.records))
+    if main is not None:
+        main.figure.savefig(out_dir / "latency.png", dpi=160)
     inside = out_dir.resolve() == run.path.resolve()
     # A published folder that is reported again in place keeps its only copy of the samples untouched.
     if not inside or (out_dir / "records.jsonl").exists():

@@ -237,6 +237,19 @@ def test_the_main_figure_is_a_file_of_its_own(written: ReportFiles) -> None:
 
     assert (folder / "capacity.svg").read_text(encoding="utf-8").startswith("<svg")
     assert b"\x89PNG" == (folder / "capacity.png").read_bytes()[:4]
+    # Latency over parameters is the picture of runs that hold systems against dense layers.
+    assert not (folder / "latency.png").exists()
+
+
+def test_a_run_with_a_system_has_the_picture_of_its_latency(
+    tmp_path: Path, record_maker: Callable[..., Record], run_writer: Callable[..., Path]
+) -> None:
+    record = record_maker()
+    run = run_writer(tmp_path / "run", [replace(record, point=replace(record.point, layer="moe-sparse", depth=0))])
+
+    write_report(run, tmp_path / "out", COMMAND)
+
+    assert b"\x89PNG" == (tmp_path / "out" / "latency.png").read_bytes()[:4]
 
 
 def test_a_run_without_a_measurement_still_gives_a_page(

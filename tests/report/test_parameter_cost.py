@@ -235,6 +235,20 @@ def test_the_layers_own_number_has_one_panel_for_all_calls(run: list[Record]) ->
     assert {2} == set(panels.values())
 
 
+def test_the_picture_beside_the_page_has_the_first_two_calls(run: list[Record]) -> None:
+    calls = [
+        replace(one, case=f"{name}/{one.case}", point=replace(one.point, pass_=name))
+        for name in ("decode", "forward", "train")
+        for one in run
+    ]
+
+    drawing = figure.draw_main(cost_lines(calls))
+
+    assert drawing is not None
+    assert ["decode", "forward, 1 token"] == [panel.get_title(loc="left") for panel in drawing.figure.axes]
+    assert figure.draw_main([]) is None
+
+
 def test_a_quantity_that_no_point_has_is_not_drawn(run: list[Record]) -> None:
     without = [replace(one, memory=None) for one in run]
     (what,) = (what for what in figure.QUANTITIES if what.name == "peak_bytes")

@@ -96,6 +96,12 @@ def select(lines: Sequence[CostLine], what: CostQuantity) -> dict[str, list[Cost
     return {call: lines for call, lines in calls.items() if call in order}
 
 
+def draw_main(lines: Sequence[CostLine]) -> Drawing | None:
+    """Latency in the first two kinds of call alone: the picture of the run beside its page."""
+    first = list(select(lines, QUANTITIES[0]))[:2]
+    return draw([line for line in lines if line.call in first], QUANTITIES[0])
+
+
 def line_looks(lines: Sequence[CostLine]) -> dict[str, Look]:
     """The look of each line by its name: its layer's, and of further lines of the layer hollow, then dotted."""
     layers = looks_of([(line.layer, "path") for line in lines])
