@@ -59,6 +59,26 @@ def test_a_recycled_network_of_several_layers_is_the_narrow_one_but_for_the_numb
     assert torch.allclose(nn.Sequential(*layers)(x), out / blocks, rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("choice, there", [("alternating", 1), ("same", 0)])
+def test_at_first_every_block_predicts_itself_and_takes_the_whole_correction(choice: str, there: int) -> None:
+    layer, x = nn.Linear(6, 6).double(), drawn(5, 3, 6, dtype=torch.float64)
+
+    out = AltUp(layer, 6, blocks=3, choice=choice, place=4, dtype=torch.float64)(x.flatten(1)).view(5, 3, 6)
+
+    assert torch.allclose(layer(x[:, there]), out[:, there])
+    assert torch.allclose(x + (layer(x[:, there]) - x[:, there]).unsqueeze(1), out)
+
+
+def test_at_first_every_token_of_a_sequence_predicts_itself_and_takes_the_whole_correction() -> None:
+    layer, x = nn.Linear(6, 6).double(), drawn(7, 6, dtype=torch.float64)
+
+    out = SequenceAltUp(layer, stride=3, dtype=torch.float64)(x)
+
+    for token in range(7):
+        anchor = x[token - token % 3]
+        assert torch.allclose(x[token] + layer(anchor) - anchor, out[token])
+
+
 @settings(max_examples=30, deadline=None)
 @given(blocks=st.integers(1, 4), place=st.integers(0, 7), choice=st.sampled_from(["alternating", "same"]))
 def test_each_block_is_predicted_and_corrected(blocks: int, place: int, choice: str) -> None:

@@ -179,6 +179,17 @@ def test_all_entries_together_are_the_whole_mixture() -> None:
     assert torch.allclose(x + torch.softmax(x @ router.T, 1) @ table, layer(x))
 
 
+def test_the_shares_of_the_highest_are_those_of_a_softmax_over_all_entries() -> None:
+    layer = built(1, 1, lookup="softmax", entries=3, top_k=2)
+    router, table = layer.get_parameter("lookup.router"), layer.get_parameter("consumption.table")
+    with torch.no_grad():
+        router.copy_(torch.tensor([[log(1)], [log(5)], [log(2)]]))
+        table.copy_(torch.tensor([[1.0], [10.0], [100.0]]))
+
+    # Shares of 1/8, 5/8 and 2/8, of which the smallest is left out and the others stay as they are.
+    assert pytest.approx(1 + 50 / 8 + 200 / 8) == float(layer(torch.ones(1, 1, dtype=torch.float64)).detach())
+
+
 def test_each_table_has_a_softmax_of_its_own() -> None:
     both, x = built(5, 5, lookup="softmax", entries=6, top_k=6, tables=2), drawn(7, 5)
     router, table = both.get_parameter("lookup.router"), both.get_parameter("consumption.table")

@@ -112,7 +112,7 @@ def test_a_hierarchy_of_one_group_is_the_flat_mixture(top_k: int, training: bool
 
 
 def test_a_share_is_that_of_the_group_times_that_in_the_group() -> None:
-    layer, x = redrawn(mixture(gating="hierarchical", groups=4)).eval(), double(6, 5)
+    layer, x = redrawn(mixture(gating="hierarchical", experts=12, groups=4)).eval(), double(6, 5)
     gate = layer.gate
     assert isinstance(gate, HierarchicalGate)
 
@@ -122,6 +122,6 @@ def test_a_share_is_that_of_the_group_times_that_in_the_group() -> None:
         top = (gate.first.weight @ x[n]).topk(2)
         for place, (group, of_group) in enumerate(zip(top.indices, top.values.softmax(0), strict=True)):
             own = (gate.weight[group] @ x[n]).topk(2)
-            assert (group * 2 + own.indices).tolist() == routed.expert[n, 2 * place : 2 * place + 2].tolist()
+            assert (group * 3 + own.indices).tolist() == routed.expert[n, 2 * place : 2 * place + 2].tolist()
             assert torch.allclose(of_group * own.values.softmax(0), routed.share[n, 2 * place : 2 * place + 2])
     assert torch.allclose(torch.ones(6).double(), routed.share.sum(1))
