@@ -94,6 +94,20 @@ def test_each_loss_teaches_both_matrices_of_the_gate_and_no_expert(name: str, op
         assert part.startswith("gate.") == learns, part
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"top_k": 2}, {"gating": "hierarchical", "groups": 2, "top_k": 2}, {"gating": "balanced"}],
+    ids=["noisy", "hierarchical", "balanced"],
+)
+def test_gradients_of_losses_are_those_of_finite_differences(options: dict[str, Any]) -> None:
+    layer = redrawn(mixture(experts=6, hidden=2, **options))
+
+    def losses(x: torch.Tensor, *_: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(layer.losses(trained_outcome(layer, x)).values())
+
+    assert torch.autograd.gradcheck(losses, (double(6, 5).requires_grad_(), *layer.gate.parameters()))
+
+
 def test_evaluation_draws_no_noise_and_has_no_load() -> None:
     layer = mixture()
 

@@ -35,6 +35,18 @@ def test_each_loss_pulls_to_the_rate_in_its_own_way() -> None:
     on_and_off = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]], dtype=torch.float64)
     always = torch.tensor([[[1.0, 0.0]], [[1.0, 0.0]]], dtype=torch.float64)
 
+    whole = torch.tensor([[[1.0, 1.0]], [[0.0, 0.0]]], dtype=torch.float64)
+
     # Half of the blocks for each token, in both; half of the batch for each block only where they take turns.
     assert (0.0, 0.0) == (float(example_rate(on_and_off, 0.5)), float(batch_rate(on_and_off, 0.5)))
     assert (0.0, 1.0) == (float(example_rate(always, 0.5)), float(batch_rate(always, 0.5)))
+    # A token that keeps too many blocks does not make up for one that keeps too few.
+    assert (0.5, 0.0) == (float(example_rate(whole, 0.5)), float(batch_rate(whole, 0.5)))
+
+
+def test_gradients_of_rate_losses_are_those_of_finite_differences() -> None:
+    generator = torch.Generator().manual_seed(1)
+    probability = torch.rand(5, 2, 3, generator=generator, dtype=torch.float64).requires_grad_()
+
+    for loss in (lambda p: batch_rate(p, 0.25), lambda p: example_rate(p, 0.25), negative_variance):
+        assert torch.autograd.gradcheck(loss, (probability,))
