@@ -11,7 +11,8 @@ from capratio.report.side_by_side import Estimate
 HEADINGS = ("goal", "to reach", "points", "seen, with 95 % interval", "worst point", "answer")
 WORDS = (
     "The goals of the kernels, each with what this run saw: medians over processes, of a mean over all points, else of "
-    "the point that lies farthest beyond its bound. A point that keeps one of two bounds is good."
+    "the point that lies farthest beyond its bound. A point that keeps one of two bounds is good. One process "
+    "alone has no interval."
 )
 # The class of a status, as of a verdict: never by colour alone.
 _TONES = {"met": "holds", "missed": "broken", "absent": "undecided", "told": ""}

@@ -16,7 +16,7 @@ PRICE_HEADINGS = (
     "a byte moved",
     "a microsecond",
     "routing, of operations",
-    "latency over dense of equal product FLOP",
+    "latency over dense of equal FLOP",
     "over dense of equal parameters",
     "latency over parameters: exponent",
 )
@@ -24,10 +24,10 @@ PRICE_WORDS = (
     "The price: the largest point of each line. Parameters are all that the layer holds, over the FLOP, the bytes and "
     "the time of one token (of a batch: its share). Bytes are those that the operations read and wrote. Routing is "
     "gating FLOP and routing operations (compares, sorts, index arithmetic) in percent of all operations. The two "
-    "dense layers are the run's own: the nearest in product FLOP, and, at the largest point that has one, the nearest "
-    "in parameters, within a factor of 1.5. The exponent is the slope of the logarithms over the line: 0 is free "
-    "parameters, 1 is a dense layer's price; it is fitted, not promised. Intervals are over processes; one process "
-    "alone gives none."
+    "dense layers are the run's own: the nearest in product FLOP (in all FLOP, where products alone have none), and, "
+    "at the largest point that has one, the nearest in parameters, within a factor of 1.5. The exponent is the slope "
+    "of the logarithms over the line: 0 is free parameters, 1 is a dense layer's price; it is fitted, not promised. "
+    "Intervals are over processes; one process alone gives none."
 )
 BEHIND_HEADINGS = (
     "system",
@@ -80,7 +80,10 @@ def _price(line: CostLine, beside: Sequence[CostLine]) -> tuple[str, ...]:
         number(point.parameters / max(point.op_bytes / tokens, 1)),
         quantity(point.parameters / (per_token_s * 1e6)),
         f"{100 * point.routing_share:.2g} %",
-        _over(point, _nearest(dense, "product", point), f"{line.name} {line.call} product"),
+        # Where a search or a gate is most of the work, it takes the FLOP that others spend on products.
+        _over(
+            point, _nearest(dense, "product", point) or _nearest(dense, "flop", point), f"{line.name} {line.call} FLOP"
+        ),
         _over_equal_parameters(line, dense),
         _exponent(line.exponent),
     )

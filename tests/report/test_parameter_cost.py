@@ -108,7 +108,16 @@ def test_a_dense_layer_of_another_size_stands_for_none(run: list[Record]) -> Non
     ]
     dense = [one for one in run if one.point.layer == "dense"]
 
-    assert NOTHING == row_of([*dense, *far], "mixture")["latency over dense of equal product FLOP"]
+    assert NOTHING == row_of([*dense, *far], "mixture")["latency over dense of equal FLOP"]
+
+
+def test_a_system_that_spends_its_flop_on_a_search_is_held_against_the_dense_layer_of_as_many(
+    run: list[Record], record: Record
+) -> None:
+    searching = case(record, "keys", "product-key", 10**8, 3e-4, flop=DENSE_FLOP // 32, gating=DENSE_FLOP)
+
+    # 300 us against the 100 us of the dense layer of 2e6 FLOP.
+    assert "3.00" == row_of([*run, *searching], "keys")["latency over dense of equal FLOP"].partition("\u00a0")[0]
 
 
 def test_a_dense_layer_stands_beside_every_routing(run: list[Record]) -> None:
@@ -210,7 +219,7 @@ def test_one_process_has_no_interval(run: list[Record]) -> None:
 
     row = row_of(alone, "mixture")
 
-    assert "2.00" == row["latency over dense of equal product FLOP"]
+    assert "2.00" == row["latency over dense of equal FLOP"]
     assert "0.00" == row["latency over parameters: exponent"]
 
 
