@@ -24,6 +24,7 @@ from benchmarks.figure import (
     Row,
     count,
     machine_conditions,
+    median_over,
     on_machine,
     parser,
     percent,
@@ -226,7 +227,7 @@ def conditions(content: Content) -> str:
     found = content["conditions"]
     seeds = len({row["seed"] for row in content["rows"]})
     return (
-        f"Median over {seeds} splits and networks (smallest to largest). {found['hidden']} hidden units in "
+        f"{median_over(f'{seeds} splits and networks')}. {found['hidden']} hidden units in "
         f"{found['blocks']} blocks, target rate 1/{1 / found['target_rate']:.0f}; {found['epochs']} epochs of "
         f"{found['training_digits']} digits of 8 x 8 pixels, {found['flips']} sets of coins for each of the others. "
         f"{on_machine(found)}."

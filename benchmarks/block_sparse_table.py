@@ -2,7 +2,7 @@
 
 import statistics
 
-from benchmarks.figure import Content, Row, spread
+from benchmarks.figure import Content, Row, median_over, spread
 from capratio.display import markdown_table
 from capratio.units import counted, seconds
 
@@ -62,10 +62,11 @@ def summary(content: Content) -> str:
 def conditions(content: Content) -> str:
     """The machine, how busy it was, and how often was measured."""
     machine, rows = content["conditions"]["machine"], content["rows"]
+    processes = len({row["replicate"] for row in rows})
     loads = [row["load_average"] for row in rows if row["load_average"] is not None]
     return (
-        f"Median over {len({row['replicate'] for row in rows})} processes (smallest to largest), each with masks of "
-        f"its own; {machine['cpu_model']} with {machine['cores']} cores, one thread where no other number stands, "
+        f"{median_over(f'{processes} processes')}, each with masks of its own; "
+        f"{machine['cpu_model']} with {machine['cores']} cores, one thread where no other number stands, "
         f"float32, torch {machine['packages']['torch']}. Load average of the machine: "
         f"{spread(loads) if loads else 'not recorded'}."
     )

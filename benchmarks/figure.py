@@ -145,8 +145,14 @@ class Progress:
 
 
 def spread(values: Sequence[float], show: Callable[[float], str] = significant) -> str:
-    """The median with the smallest and the largest."""
-    return f"{show(median(values))} ({show(min(values))} to {show(max(values))})"
+    """The median with the smallest and the largest, which are left out where they read the same."""
+    middle, least, most = show(median(values)), show(min(values)), show(max(values))
+    return middle if least == most else f"{middle} ({least} to {most})"
+
+
+def median_over(what: str) -> str:
+    """What ``spread`` shows, in words. Args: what: the values, such as ``5 seeds``."""
+    return f"Median over {what} (smallest to largest where they differ)"
 
 
 def percent(share: float) -> str:

@@ -25,7 +25,7 @@ FIGURES = (
 def block(figure: Figure, content: Content) -> str:
     """What a page says of a figure's data: the table, the conditions, the command, the files."""
     return (
-        f"{figure.summary(content)}\n\nOurs: {figure.conditions(content)}\n\n"
+        f"{figure.summary(content)}\n\nConditions: {figure.conditions(content)}\n\n"
         f"Made by `{figure.command}`, which takes {figure.takes}. "
         f"Data: [every row]({figure.name}.json), [the whole table]({figure.name}.md)."
     )

@@ -27,6 +27,7 @@ from benchmarks.figure import (
     count,
     kept_rows,
     machine_conditions,
+    median_over,
     on_machine,
     parser,
     save_rows,
@@ -205,7 +206,7 @@ def conditions(content: Content) -> str:
     found = content["conditions"]
     seeds = len({row["seed"] for row in content["rows"]})
     return (
-        f"Median over {seeds} trainings (smallest to largest). {found['experts']} experts of {found['hidden']} units, "
+        f"{median_over(f'{seeds} trainings')}. {found['experts']} experts of {found['hidden']} units, "
         f"top-{found['top_k']}, in a network of width {found['width']} that predicts the next byte of the Python "
         f"standard library's source from {found['context']}; {found['training_steps']} steps of Adam at "
         f"{found['learning_rate']} on {found['training_tokens_per_step']} tokens each, then {found['held_out_tokens']} "

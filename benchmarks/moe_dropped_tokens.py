@@ -23,6 +23,7 @@ from benchmarks.figure import (
     Row,
     count,
     machine_conditions,
+    median_over,
     on_machine,
     parser,
     percent,
@@ -152,7 +153,7 @@ def conditions(content: Content) -> str:
     found = content["conditions"]
     seeds = len({row["seed"] for row in content["rows"]})
     return (
-        f"Median over {seeds} routers of each kind (smallest to largest); {found['experts']} experts, one batch of "
+        f"{median_over(f'{seeds} routers of each kind')}; {found['experts']} experts, one batch of "
         f"{found['tokens']} windows of text, {found['features']} bytes each; a trained router took "
         f"{found['training_steps']} steps of {found['training_tokens_per_step']} windows. {on_machine(found)}."
     )

@@ -37,7 +37,7 @@ def test_the_published_errors_stand_beside_the_networks_that_they_are_of() -> No
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in summary({"rows": rows}).splitlines()[2:]]
 
     assert ["2.3", "", "1.9", "2.8"] == [line[1] for line in lines]
-    assert ["2.00 (1.00 to 5.00)", "25.0 (25.0 to 25.0)", "", "9,000 (9,000 to 9,000)"] == lines[0][2:]
+    assert ["2.00 (1.00 to 5.00)", "25.0", "", "9,000"] == lines[0][2:]
 
 
 def test_a_split_has_every_digit_once() -> None:

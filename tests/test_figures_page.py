@@ -126,6 +126,7 @@ def test_progress_says_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_spread_is_the_median_and_the_ends() -> None:
     assert "2.00 (1.00 to 9.00)" == spread([9, 1, 2])
     assert "1.50 (1.00 to 2.00)" == spread([2, 1])
+    assert "3.00" == spread([3, 3.0001])
 
 
 def medians(name: str, key: tuple[str, ...], value: str) -> dict[tuple[object, ...], float]:
