@@ -54,6 +54,18 @@ def test_the_policy_and_the_cases_of_this_repository_are_read() -> None:
     assert 20 == len(read_gate_cases(CI / "gate_cases.toml"))
 
 
+def test_a_system_and_a_layer_of_ones_own_are_gated_together_as_the_page_says(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "gate.md").read_text(encoding="utf-8")
+    (shown,) = (block for block in re.findall(r"^```toml\n(.*?)^```$", page, re.M | re.S) if "[[cases]]" in block)
+    cases = tmp_path / "cases.toml"
+    cases.write_text(shown, encoding="utf-8")
+
+    assert [
+        "moe-sparse[experts=8,hidden=64]/p64-q64-k0/n64/float32/cpu/forward/warm/text+measured/auto/t1",
+        "mypackage.layers:Tree[features=64]/p64-q64-k0/n64/float32/cpu/forward/warm/text+measured/module/t1",
+    ] == [case.id for case in read_gate_cases(cases)]
+
+
 @pytest.mark.parametrize("name", ["gate.sh", "workflow.yml"])
 def test_what_init_writes_is_the_file_of_ci_itself(name: str) -> None:
     assert (CI / name).resolve() == (TEMPLATES / name).resolve()
