@@ -13,10 +13,14 @@ from capratio.measure.flop_counter import count_operations
 from capratio.measure.memory import measure_memory
 from capratio.records.case_id import case_id
 from capratio.records.record import Memory, Point, Record
+from capratio.sweep.call_start import CallStart
 from capratio.sweep.case import Sampling
 from capratio.sweep.measure_case import counted_alone, sample_policy, state_bytes
 from capratio.sweep.timing import time_call
 from capratio.sweep.verify import WrongAnswerError, check_same
+
+# Whatever code from outside may raise; one that asks Python to end is no reason to end a sweep.
+FOREIGN = (Exception, SystemExit)
 
 
 def measure_module(module: nn.Module, input: torch.Tensor, sampling: Sampling | None = None) -> Record:
@@ -101,31 +105,60 @@ def one_tensor(out: object) -> torch.Tensor:
     )
 
 
-def verified_output(call: Callable[[torch.Tensor], torch.Tensor], module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+def verified_output(
+    call: Callable[[torch.Tensor], torch.Tensor],
+    module: nn.Module,
+    x: torch.Tensor,
+    start: CallStart | None = None,
+) -> torch.Tensor:
     """The output of a call that gives the same one twice and leaves its input as it was.
+
+    Args: start: what each call starts from; None for whatever the one before left.
 
     Raises InputError where the module does not take x, WrongAnswerError where its output cannot be repeated.
     """
     try:
         given_x = x.clone()
-        first = call(x).clone()
-        second = call(x)
-    except (RuntimeError, ValueError, TypeError, LookupError) as error:
-        if isinstance(error, CapratioError):
-            raise
-        sentence = " ".join(str(error).split())
+        first = _started(call, x, start).clone()
+        if start is not None:
+            start.note_changes()
+        second = _started(call, x, start)
+    except (CapratioError, MemoryError):
+        raise
+    except FOREIGN as error:
         given = f"shape {tuple(x.shape)}, {x.dtype} on {x.device}"
-        raise InputError(f"{type(module).__name__} does not take an input of {given}: {sentence}") from error
+        raise InputError(f"{type(module).__name__} does not take an input of {given}: {_said(error)}") from error
     if not torch.allclose(given_x, x, rtol=0.0, atol=0.0, equal_nan=True):
         raise WrongAnswerError("the module changes its own input, so that no call can be repeated; give it a copy.")
     if first.isnan().any():
         raise WrongAnswerError("the output holds NaN, which equals nothing; give an input that is mapped to numbers.")
     if not torch.equal(first, second):
         raise WrongAnswerError(
-            "the output changes from call to call, and only a fixed one can be verified, bit-equal; where the module "
-            "draws at random in training, as dropout does, call module.eval() first, or build it without."
+            f"the output changes from call to call, and only a fixed one can be verified, bit-equal; {_way_out(start)}."
         )
     return first
+
+
+def _started(call: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, start: CallStart | None) -> torch.Tensor:
+    if start is not None:
+        start.again()
+    return call(x)
+
+
+def _way_out(start: CallStart | None) -> str:
+    if start is not None:
+        return "let the module draw by torch's own generator, and keep what a call changes in buffers"
+    return (
+        "where the module draws at random in training, as dropout does, call module.eval() first, or build it without"
+    )
+
+
+def _said(error: BaseException) -> str:
+    """What went wrong, on one line; those that torch and Python raise for a wrong tensor need no name."""
+    sentence = " ".join(str(error).split())
+    return (
+        sentence if isinstance(error, (RuntimeError, ValueError, TypeError)) else f"{type(error).__name__}: {sentence}"
+    )
 
 
 def _point(module: nn.Module, x: torch.Tensor, out: torch.Tensor) -> Point:

@@ -13,7 +13,7 @@ from capratio.records.codec import decode
 from capratio.records.record import Record
 from capratio.records.store import MACHINE, RecordWriter, read_run, write_machine, write_plan
 from capratio.sweep.blank_record import blank_record
-from capratio.sweep.case import Case
+from capratio.sweep.case import Case, is_user_layer
 from capratio.sweep.case_file import read_suites
 from capratio.sweep.ceilings import RunCeilings, above_roof, checked_again, with_limit
 from capratio.sweep.identity import PACKAGE, run_identity, same_identity
@@ -22,6 +22,7 @@ from capratio.sweep.observer import Observer
 from capratio.sweep.plan import select_cases
 from capratio.sweep.process import run_process
 from capratio.sweep.refusal import refusal
+from capratio.sweep.user_sources import check_found
 from capratio.watched_process import Death
 
 # Case, replicate, status and reason of a measurement that was not made.
@@ -45,12 +46,14 @@ def run_sweep(
 
     Args: device: where all cases run, whatever the files say.
 
-    Raises InputError for bad case files, a pattern without a match, a case for CUDA where torch finds none, a folder
-    that cannot be written, or one that was measured with other content or on another machine.
+    Raises InputError for bad case files, a pattern without a match, a case for CUDA where torch finds none, a user's
+    layer that is nowhere to be found, a folder that cannot be written, or one that was measured with other content or
+    on another machine.
     """
     cases = select_cases(case_files, only, device)
     if any(case.point.device == "cuda" for case in cases):
         require_cuda()
+    check_found(sorted({case.point.layer for case in cases if is_user_layer(case.point.layer)}))
     run = _open_run(case_files, cases, out)
     with RecordWriter(out) as writer:
         if writer.repaired:
@@ -154,6 +157,11 @@ def _run_cases(job: Job, observer: Observer) -> Generator[Record, None, int]:
         else:
             yield decode(event["record"])
             done += 1
+    if done < len(job.cases):
+        # As a layer that calls os._exit(0) leaves it: without this case's record a fresh process would meet it again.
+        reason = "the process ended by itself, with exit code 0, before the case was measured."
+        yield replace(blank_record(job.cases[done], job), status="crashed", reason=reason)
+        return done + 1
     return done
 
 

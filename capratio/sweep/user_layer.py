@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from capratio.errors import InputError
-from capratio.sweep.live_module import one_tensor, verified_output
+from capratio.sweep.call_start import CallStart
+from capratio.sweep.live_module import FOREIGN, one_tensor, verified_output
 from capratio.sweep.verify import check_same
 
 PASSES = ("forward", "train")
@@ -55,7 +56,8 @@ def prepare_user_trial(asked: UserLayer, seed: int, inside: list[Path] | None = 
     module = build_user_layer(asked.layer, asked.arguments, asked.device, asked.dtype, seed, inside)
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(asked.tokens, asked.in_features, generator=generator).to(asked.device, getattr(torch, asked.dtype))
-    return training(module, x) if asked.pass_ == "train" else forward(module.eval(), x)
+    start = CallStart(module, seed)
+    return training(module, x, start) if asked.pass_ == "train" else forward(module.eval(), x, start)
 
 
 def build_user_layer(
@@ -76,7 +78,9 @@ def _import(layer: str, inside: list[Path] | None) -> Callable[..., object]:
     module_name, _, name = layer.partition(":")
     try:
         module = import_module(module_name)
-    except Exception as error:
+    except MemoryError:
+        raise
+    except FOREIGN as error:
         raise InputError(
             f"{module_name} cannot be imported ({type(error).__name__}: {error}); see that it is installed, or run in "
             "its folder."
@@ -99,7 +103,9 @@ def _build(
 ) -> nn.Module:
     try:
         built = target(**arguments)
-    except Exception as error:
+    except MemoryError:
+        raise
+    except FOREIGN as error:
         raise InputError(
             f"{layer} cannot be built with {dict(arguments)!r} ({type(error).__name__}: {error})."
         ) from error
@@ -111,30 +117,40 @@ def _build(
         raise InputError(f"{layer} cannot be moved to {dtype} on {device} ({error}).") from error
 
 
-def forward(module: nn.Module, x: torch.Tensor) -> UserTrial:
+def forward(module: nn.Module, x: torch.Tensor, start: CallStart) -> UserTrial:
     """A forward pass under inference mode, verified to repeat. Raises as ``verified_output``."""
 
     def call(batch: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
             return one_tensor(module(batch))
 
-    verified = verified_output(call, module, x)
-    return UserTrial(module, call, lambda _: x, lambda _, out: check_same(verified, out, "output"))
+    def prepare(_: int) -> torch.Tensor:
+        start.again()
+        return x
+
+    verified = verified_output(call, module, x, start)
+    return UserTrial(module, call, prepare, lambda _, out: check_same(verified, out, "output"))
 
 
-def training(module: nn.Module, x: torch.Tensor) -> UserTrial:
+def training(module: nn.Module, x: torch.Tensor, start: CallStart) -> UserTrial:
     """Forward and backward to input and parameters, verified to repeat. Raises as ``verified_output``."""
     incoming = torch.ones(())
 
     def prepare(_: int) -> torch.Tensor:
         x.grad = None
         module.zero_grad(set_to_none=True)
+        start.again()
         return x
 
     def call(batch: torch.Tensor) -> torch.Tensor:
         out = one_tensor(module(batch))
+        if not out.requires_grad:
+            raise InputError(
+                "the module's output has no gradient, and a training pass goes back from it; give one that depends on "
+                "the input or on parameters, and is not detached."
+            )
         torch.autograd.backward(out, incoming.to(out.device, out.dtype).expand_as(out))
         return out.detach()
 
-    verified = verified_output(call, module, x.requires_grad_())
+    verified = verified_output(call, module, x.requires_grad_(), start)
     return UserTrial(module, call, prepare, lambda _, out: check_same(verified, out, "output"))

@@ -9,6 +9,7 @@ from torch import nn
 from capratio.errors import InputError
 from capratio.inputs.table import make_input
 from capratio.records.record import Point
+from capratio.sweep.call_start import CallStart
 from capratio.sweep.case import Case
 from capratio.sweep.case_point import USER_BACKEND
 from capratio.sweep.options import values_of
@@ -34,27 +35,29 @@ def prepare_user_point(module: nn.Module, case: Case, seed: int) -> Trial:
 
     A training pass runs in training mode, all others in evaluation.
 
-    Raises InputError for an input that the layer does not take, or an output that is not (N, q); WrongAnswerError for
-    one that changes from call to call.
+    Raises InputError for an input that the layer does not take, or an output that is not (N, q) of the case's dtype;
+    WrongAnswerError for one that changes from call to call, each of which starts from the same ``CallStart``.
     """
     point = case.point
     module.train(point.pass_ == "train")
+    start = CallStart(module, seed)
     dtype: torch.dtype = getattr(torch, point.dtype)
     tokens = case.sampling.decode_tokens if point.pass_ == "decode" else point.tokens
     x = make_input(point.input, tokens, point.in_features, seed).to(point.device, dtype)
     if point.pass_ == "train":
-        return _trial(module, [_shaped(training(module, x), point)])
+        return _trial(module, start, [_shaped(training(module, x, start), point)])
     batches = [x[token : token + 1] for token in range(tokens)] if point.pass_ == "decode" else [x]
-    return _trial(module, [_shaped(forward(module, batch), point) for batch in batches])
+    return _trial(module, start, [_shaped(forward(module, batch, start), point) for batch in batches])
 
 
-def _trial(module: nn.Module, trials: list[UserTrial]) -> Trial:
+def _trial(module: nn.Module, start: CallStart, trials: list[UserTrial]) -> Trial:
     mode = module.training
 
     def prepare(sample: int) -> torch.Tensor:
         if module.training != mode:
             # Another pass of the same layer was measured in between.
             module.train(mode)
+            start.again_after_others()
         return trials[sample % len(trials)].prepare(sample)
 
     def check(sample: int, out: torch.Tensor) -> None:
@@ -64,7 +67,7 @@ def _trial(module: nn.Module, trials: list[UserTrial]) -> Trial:
 
 
 def _shaped(trial: UserTrial, point: Point) -> UserTrial:
-    """The trial; raise InputError where the output is not (N, q)."""
+    """The trial; raise InputError where the output is not (N, q) of the case's dtype."""
     out = trial.call(trial.prepare(0))
     tokens = 1 if point.pass_ == "decode" else point.tokens
     if tuple(out.shape) != (tokens, point.out_features):
@@ -72,5 +75,10 @@ def _shaped(trial: UserTrial, point: Point) -> UserTrial:
             f"{point.layer} gave an output of shape {tuple(out.shape)} for an input of shape "
             f"{(tokens, point.in_features)}; the case says {(tokens, point.out_features)}: mend out_features, or the "
             "layer's arguments."
+        )
+    if out.dtype != getattr(torch, point.dtype):
+        raise InputError(
+            f"{point.layer} gave an output of {out.dtype} for an input of torch.{point.dtype}; the case says "
+            f"{point.dtype}: give an output of the input's dtype."
         )
     return trial

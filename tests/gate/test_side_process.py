@@ -14,7 +14,7 @@ from capratio.gate.side_process import MeasuredCase, SideEnvironment, SideProces
 
 SAMPLING = {"min_samples": 3, "max_samples": 20, "time_limit_s": 0.05, "case_time_limit_s": 20.0}
 LAYERS = """
-    import os, time
+    import os, random, time
     import torch
     from torch import nn
 
@@ -42,7 +42,7 @@ LAYERS = """
 
     class Changes(nn.Linear):
         def forward(self, x):
-            return super().forward(x) + torch.rand(())
+            return super().forward(x) + random.random()
 """
 
 

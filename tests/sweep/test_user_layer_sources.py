@@ -8,8 +8,10 @@ import pytest
 from capratio.errors import InputError
 from capratio.sweep.case_file import read_case_files
 from capratio.sweep.identity import run_identity, same_identity
+from capratio.sweep.observer import SilentObserver
 from capratio.sweep.plan import plan
-from capratio.sweep.user_sources import user_source_hash
+from capratio.sweep.runner import run_sweep
+from capratio.sweep.user_sources import check_found, user_source_hash
 from tests.sweep.user_module import CASES, NAME
 
 pytestmark = pytest.mark.usefixtures("user_folder")
@@ -70,6 +72,31 @@ def test_a_package_of_too_many_files_has_no_content(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("capratio.sweep.user_sources.MOST_FILES", 0)
 
     assert user_source_hash(f"{NAME}:TopOne") is None
+
+
+def test_a_layer_that_is_nowhere_is_told_before_anything_is_measured(user_folder: Path) -> None:
+    path, out = user_folder / "mine.toml", user_folder / "run"
+    path.write_text(CASES.replace(f"{NAME}:NotTwo", "nowhere_to_be_found.layers:A"))
+
+    with pytest.raises(
+        InputError, match=r"nowhere_to_be_found\.layers:A cannot be found, so that nothing was measured"
+    ):
+        run_sweep([path], out, None, SilentObserver())
+
+    assert not out.exists()
+
+
+def test_layers_are_found_without_their_import(user_folder: Path) -> None:
+    (user_folder / "package_of_this_test").mkdir()
+    (user_folder / "package_of_this_test" / "__init__.py").write_text("raise RuntimeError('imported')")
+    (user_folder / "folder_of_this_test").mkdir()
+    (user_folder / "folder_of_this_test" / "layers.py").write_text("raise RuntimeError('imported')")
+
+    # What a package has is its own to say.
+    check_found([f"{NAME}:A", "time:A", "package_of_this_test.layers:A", "folder_of_this_test.layers:A", "torch.nn:A"])
+
+    with pytest.raises(InputError, match=r"folder_of_this_test\.others:A and 1 layer more cannot be found"):
+        check_found([f"{NAME}:A", "folder_of_this_test.others:A", "folder_of_this_test.others:B"])
 
 
 @pytest.mark.parametrize(

@@ -73,12 +73,46 @@ def test_an_operation_without_a_rule_makes_flop_a_lower_bound() -> None:
     assert any("inv" in name for name in record.exact.unknown_operations)
 
 
-def test_dropout_is_off_in_inference_also_where_training_was_tried_in_between() -> None:
+def test_dropout_is_off_in_inference_and_draws_the_same_in_each_call_of_training() -> None:
     dropping = replace(GOOD, options={**(GOOD.options or {}), "dropout": "0.5"})
 
     records = measured(dropping, replace(dropping, pass_="train"), replace(dropping, cache="cold"))
 
-    assert ["measured", "wrong", "measured"] == [record.status for record in records]
+    assert ["measured"] * 3 == [record.status for record in records]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        # Training changes its running statistics, by which inference normalises.
+        ("Normed", {"features": "8"}),
+        ("Stateful", {"features": "8", "replaced": "true"}),
+        ("Stateful", {"features": "8", "replaced": "false"}),
+    ],
+)
+def test_every_call_starts_from_the_same_buffers_whatever_was_measured_in_between(
+    name: str, options: dict[str, str]
+) -> None:
+    point = replace(GOOD, layer=f"{NAME}:{name}", options=options)
+
+    records = measured(point, replace(point, pass_="train"), replace(point, cache="cold"))
+
+    assert ["measured"] * 3 == [record.status for record in records], [record.reason for record in records]
+
+
+def test_a_layer_that_ends_its_process_well_is_a_record_and_is_not_tried_again(
+    user_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("capratio.sweep.ceilings.RunCeilings.refresh", lambda *_: None)
+    path = user_folder / "mine.toml"
+    path.write_text(CASES.replace("NotTwo", "Gone"))
+
+    outcome = run_sweep([path], user_folder / "run", None, SilentObserver())
+
+    assert 0 == outcome.measured
+    assert [("crashed", "the process ended by itself, with exit code 0, before the case was measured.")] * 3 == [
+        (status, reason) for _, _, status, reason in outcome.failed
+    ]
 
 
 def test_a_sweep_goes_on_after_a_failure_and_a_talking_module_spoils_no_event(

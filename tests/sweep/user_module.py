@@ -15,6 +15,10 @@ NAME = "layers_of_this_test"
 SOURCE = '''
 """Layers as a user might write them."""
 
+import os
+import random
+import sys
+
 import torch
 from torch import nn
 
@@ -65,7 +69,66 @@ class Pair(nn.Linear):
 
 class Noisy(nn.Linear):
     def forward(self, x):
-        return super().forward(x) + torch.rand(())
+        return super().forward(x) + random.random()
+
+
+class Stateful(nn.Linear):
+    """Its output depends on how often it was called."""
+
+    def __init__(self, features, replaced):
+        super().__init__(features, features)
+        self.replaced = replaced
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        out = super().forward(x) + self.calls
+        if self.replaced:
+            self.calls = self.calls + 1
+        else:
+            self.calls += 1
+        return out
+
+
+class Normed(nn.Sequential):
+    def __init__(self, features):
+        super().__init__(nn.Linear(features, features), nn.BatchNorm1d(features))
+
+
+class Leaving(nn.Linear):
+    def __init__(self, where):
+        if where == "constructor":
+            sys.exit(0)
+        super().__init__(8, 8)
+
+    def forward(self, x):
+        sys.exit("it leaves")
+
+
+class Gone(nn.Linear):
+    def forward(self, x):
+        os._exit(0)
+
+
+class Double(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).double()
+
+
+class Sequence(nn.Linear):
+    def forward(self, x):
+        batch, length, width = x.shape
+        return super().forward(x)
+
+
+class Detached(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).detach()
+
+
+class Endless(nn.Module):
+    def __init__(self):
+        super().__init__()
+        bytearray(10**15)
 
 
 class Greedy(nn.Module):

@@ -1,0 +1,60 @@
+"""What every call of a user's layer starts from, so that calls repeat: random numbers, and the state of buffers."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+
+class CallStart:
+    """The state of a module's buffers as it is now, and a seed for torch's random numbers.
+
+    Running statistics of a batch norm, moving averages and what dropout draws differ from call to call in training; a
+    call that starts from the same of them does the same work and gives the same output. Attributes that are no buffers,
+    and other generators than torch's own, are out of reach.
+
+    Args: module: whose buffers are copied, once. seed: any integer that torch takes.
+    """
+
+    def __init__(self, module: nn.Module, seed: int) -> None:
+        self._seed = seed
+        self._kept = [
+            (owner, name, buffer.clone())
+            for owner in module.modules()
+            for name, buffer in owner.named_buffers(recurse=False)
+            # Sparse ones cannot be compared, and no layer is known to write to them.
+            if buffer.layout == torch.strided
+        ]
+        # Places in the list above.
+        self._changing: set[int] = set()
+
+    def note_changes(self) -> None:
+        """See which buffers a call has changed: these alone are put back before each further one.
+
+        Values are compared, since what torch counts leaves out the statistics that a batch norm writes.
+        """
+        self._changing |= {
+            place
+            for place, (owner, name, value) in enumerate(self._kept)
+            if not _same(getattr(owner, name, None), value)
+        }
+
+    def again(self) -> None:
+        """Seed, and put back what a call of the same pass changes."""
+        torch.manual_seed(self._seed)
+        self._put_back(self._changing)
+
+    def again_after_others(self) -> None:
+        """Seed, and put back all buffers: another pass of the module was run in between."""
+        torch.manual_seed(self._seed)
+        self._put_back(range(len(self._kept)))
+
+    def _put_back(self, places: Iterable[int]) -> None:
+        for place in places:
+            owner, name, value = self._kept[place]
+            # A new tensor: one that was made under inference mode must not be written to outside of it.
+            setattr(owner, name, value.clone())
+
+
+def _same(found: torch.Tensor | None, value: torch.Tensor) -> bool:
+    return found is not None and found.shape == value.shape and torch.equal(found, value)
