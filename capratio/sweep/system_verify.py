@@ -14,7 +14,7 @@ import torch
 
 from capratio.layers.conditional_layer import ConditionalLayer, Outcome
 from capratio.sweep.references.contract import Decisions, Parameters
-from capratio.sweep.references.moved import RUNS, moved, spread
+from capratio.sweep.references.moved import RUNS, moved, squared_distance
 from capratio.sweep.references.table import REFERENCES
 from capratio.sweep.verify import WrongAnswerError, chosen_tokens
 
@@ -25,6 +25,8 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 # A parameter's name, and an index of its first sizes.
 Part = tuple[str, tuple[int, ...]]
 INPUT: Part = ("", ())
+
+HALF_TYPES = (torch.float16, torch.bfloat16)
 
 # A sum of n terms is off by some sqrt(n) roundings, and a layer is three or four sums deep, or eight steps; a
 # mistake is off by a hundred times more.
@@ -74,22 +76,34 @@ def verify_gradients(call: "SystemCall", batch: "Batch") -> None:
     torch.autograd.backward(outcome.out, incoming)
     given = batch.x.detach().double(), incoming.double(), outcome.decisions
     expected = _reference_gradients(layer, *given, tokens)
-    runs = [_reference_gradients(layer, *given, tokens, change) for change in _changes(batch.x.dtype)]
-    spreads = {part: spread(exact, [run[part] for run in runs]) if runs else None for part, exact in expected.items()}
-    compare(_gradient(batch.x), expected[INPUT], layer, "gradient of the input", spreads[INPUT])
+    moved_by = _moved_by(layer, *given, tokens, expected) if batch.x.dtype in HALF_TYPES else {}
+    compare(_gradient(batch.x), expected[INPUT], layer, "gradient of the input", moved_by.get(INPUT))
     flow = _flow(batch.x.detach(), outcome.out.detach(), incoming)
     for name, parameter in layer.named_parameters():
         own = {place: exact for (read, place), exact in expected.items() if read == name}
-        of_own = {place: spreads[name, place] for place in own}
+        of_own = {place: moved_by.get((name, place)) for place in own}
         _verify_parameter(layer, name, parameter, own, of_own, flow)
 
 
-def _changes(dtype: torch.dtype) -> list[Change]:
-    """By which the reference's operands are moved, one run after the other; none but for half types."""
-    if dtype not in (torch.float16, torch.bfloat16):
-        return []
-    eps = torch.finfo(dtype).eps
-    return [partial(moved, eps=eps, generator=torch.Generator().manual_seed(run)) for run in range(RUNS)]
+def _moved_by(
+    layer: ConditionalLayer,
+    x: torch.Tensor,
+    incoming: torch.Tensor,
+    decisions: Decisions,
+    tokens: list[int],
+    expected: Mapping[Part, torch.Tensor],
+) -> dict[Part, torch.Tensor]:
+    """How far the rows of each gradient move where operands do, the root of the mean square of several runs.
+
+    Args: x, incoming, decisions, tokens: as ``_reference_gradients``. expected: what it gave.
+    """
+    squares = {part: torch.zeros(exact.shape[:-1], device=exact.device) for part, exact in expected.items()}
+    for seed in range(RUNS):
+        change = partial(moved, eps=torch.finfo(layer.dtype).eps, generator=torch.Generator().manual_seed(seed))
+        run = _reference_gradients(layer, x, incoming, decisions, tokens, change)
+        for part, exact in expected.items():
+            squares[part] = squares[part] + squared_distance(exact, run[part])
+    return {part: (total / RUNS).sqrt() for part, total in squares.items()}
 
 
 def _reference_gradients(
@@ -130,18 +144,18 @@ def _verify_parameter(
     name: str,
     parameter: torch.nn.Parameter,
     expected: Mapping[tuple[int, ...], torch.Tensor],
-    spreads: Mapping[tuple[int, ...], torch.Tensor | None],
+    moved_by: Mapping[tuple[int, ...], torch.Tensor | None],
     flow: float,
 ) -> None:
     """Compare the parts of a gradient that the reference has, and see that all the rest is zero.
 
-    Args: expected, spreads: of the parts, by their places.
+    Args: expected, moved_by: of the parts, by their places.
     """
     reached = 0
     for place, exact in expected.items():
         where = f" at {', '.join(map(str, place))}" if place else ""
         own = _part(parameter, place)
-        compare(own, exact, layer, f"gradient of {name}{where}", spreads[place], flow)
+        compare(own, exact, layer, f"gradient of {name}{where}", moved_by[place], flow)
         reached += int(own.count_nonzero())
     if parameter.grad is None:
         return
@@ -187,7 +201,7 @@ def compare(
         return
     terms = max(layer.in_features, layer.out_features)
     tolerance = SAFETY * terms**0.5 * _summed_eps(got.dtype)
-    if got.dtype in (torch.float16, torch.bfloat16):
+    if got.dtype in HALF_TYPES:
         tolerance += HALF_SAFETY * torch.finfo(got.dtype).eps
     exact = expected.detach()
     length = torch.linalg.vector_norm(exact, dim=-1)

@@ -124,6 +124,17 @@ def test_a_token_halts_at_the_first_step_whose_sum_is_enough() -> None:
         assert torch.allclose(expected, outcome.kept["remainder"])
 
 
+@pytest.mark.parametrize("epsilon, steps", [(0.0, 2), (0.5, 1)])
+def test_a_sum_that_is_just_enough_halts(epsilon: float, steps: int) -> None:
+    layer, x = built(epsilon=epsilon), drawn(2, 5, dtype=torch.float64)
+    with torch.no_grad():
+        layer.halting_weight.zero_()
+        layer.halting_bias.zero_()
+
+    # A half at each step, exactly.
+    assert [steps, steps] == steps_of(layer, x)
+
+
 def test_shares_add_up_to_one() -> None:
     # With a state that no step changes, the mean is the state itself.
     layer, x = built(), drawn(30, 5, dtype=torch.float64)

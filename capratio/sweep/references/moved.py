@@ -18,7 +18,7 @@ def moved(value: torch.Tensor, eps: float, generator: torch.Generator) -> torch.
     return value * (1 + eps * (drawn - 0.5))
 
 
-def spread(exact: torch.Tensor, runs: list[torch.Tensor]) -> torch.Tensor:
-    """The typical length of a row's deviation, (..., d) -> (...): the root of the mean square over the runs."""
-    squares = [torch.linalg.vector_norm(run - exact, dim=-1).square() for run in runs]
-    return torch.stack(squares).mean(0).sqrt()
+def squared_distance(exact: torch.Tensor, run: torch.Tensor) -> torch.Tensor:
+    """How far each row of a run lies from the exact one, squared: (..., d), (..., d) -> (...)."""
+    distance: torch.Tensor = torch.linalg.vector_norm(run - exact, dim=-1)
+    return distance.square()
