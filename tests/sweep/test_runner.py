@@ -77,6 +77,7 @@ def test_every_case_gives_a_record_and_a_second_sweep_measures_nothing(tmp_path:
     assert 3 * 540 == train.exact.flop["product"]
 
 
+@pytest.mark.usefixtures("workers_in_this_process")
 def test_a_batch_without_tokens_has_a_time_and_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("capratio.sweep.ceilings.RunCeilings.refresh", lambda *_: None)
     path, out = case_file(tmp_path), tmp_path / "run"
@@ -87,7 +88,7 @@ def test_a_batch_without_tokens_has_a_time_and_no_limit(tmp_path: Path, monkeypa
     assert [None] == [record.limit for record in read_run(out).records]
 
 
-@pytest.mark.usefixtures("_no_ceilings")
+@pytest.mark.usefixtures("_no_ceilings", "workers_in_this_process")
 def test_processes_of_a_run_that_goes_on_are_numbered_on(tmp_path: Path) -> None:
     path, out = case_file(tmp_path), tmp_path / "run"
     run_sweep([path], out, "*/decode/*", SilentObserver())
@@ -96,7 +97,7 @@ def test_processes_of_a_run_that_goes_on_are_numbered_on(tmp_path: Path) -> None
     assert [0, 1] == [record.block for record in read_run(out).records]
 
 
-@pytest.mark.usefixtures("_no_ceilings")
+@pytest.mark.usefixtures("_no_ceilings", "workers_in_this_process")
 def test_a_torn_record_is_measured_again(tmp_path: Path) -> None:
     path, out = case_file(tmp_path), tmp_path / "run"
     run_sweep([path], out, "*/decode/*", SilentObserver())
@@ -109,7 +110,7 @@ def test_a_torn_record_is_measured_again(tmp_path: Path) -> None:
     assert 1 == len(read_run(out).records)
 
 
-@pytest.mark.usefixtures("_no_ceilings")
+@pytest.mark.usefixtures("_no_ceilings", "workers_in_this_process")
 def test_a_run_refuses_other_content_and_other_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, out = case_file(tmp_path), tmp_path / "run"
     run_sweep([path], out, "*/decode/*", SilentObserver())
@@ -125,7 +126,7 @@ def test_a_run_refuses_other_content_and_other_machines(tmp_path: Path, monkeypa
     assert 1 == len(read_run(out).records)
 
 
-@pytest.mark.usefixtures("_no_ceilings")
+@pytest.mark.usefixtures("_no_ceilings", "workers_in_this_process")
 def test_a_run_goes_on_with_cases_of_another_input(tmp_path: Path) -> None:
     more = '[[cases]]\nlayer = "dense"\ninput = "text"\n'
     path, out = case_file(tmp_path, CASES + more), tmp_path / "run"
@@ -150,7 +151,7 @@ def test_a_sweep_that_goes_on_tells_what_failed_before(tmp_path: Path, monkeypat
     assert (0, 0) == (second.measured, second.skipped)
 
 
-@pytest.mark.usefixtures("_no_ceilings")
+@pytest.mark.usefixtures("_no_ceilings", "workers_in_this_process")
 def test_a_run_keeps_what_was_planned_and_what_its_files_say(tmp_path: Path) -> None:
     path, out = case_file(tmp_path, 'title = "Small trees"\n' + CASES), tmp_path / "run"
 
