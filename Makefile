@@ -29,8 +29,9 @@ report: $(VENV)/installed  ## Measure the quick cases on this machine and write 
 	@echo "The page: $(LOCAL_REPORT)/index.html"
 
 test: $(VENV)/installed-test  ## Install what the tests need and run them
-	@# Files side by side, the tests of one file in one process.
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	@# Files side by side, the tests of one file in one process; in the order of their names, since the slowest files have
+	@# few tests, and would begin last by the number of these.
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/installed-check  ## Format, lint and types
 	$(BIN)/ruff format --check .
