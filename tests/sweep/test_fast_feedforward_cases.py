@@ -67,7 +67,7 @@ def test_layers_of_other_leaves_have_processes_of_their_own(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("group", "sentence"),
     [
-        ('form = "collapsed"', "its form must be one of path, leaf"),
+        ('form = "collapsed"', "its form must be one of leaf, path"),
         ('form = "leaf"\nhidden = 0', "hidden=0 was given"),
         ('routing = "zipf"', "routing = 'zipf' with gate = 'descent'"),
     ],
