@@ -155,10 +155,10 @@ def _way_out(start: CallStart | None) -> str:
 
 def _said(error: BaseException) -> str:
     """What went wrong, on one line; those that torch and Python raise for a wrong tensor need no name."""
-    sentence = " ".join(str(error).split())
-    return (
-        sentence if isinstance(error, (RuntimeError, ValueError, TypeError)) else f"{type(error).__name__}: {sentence}"
-    )
+    sentence, name = " ".join(str(error).split()), type(error).__name__
+    if sentence and isinstance(error, (RuntimeError, ValueError, TypeError)):
+        return sentence
+    return f"{name}: {sentence}" if sentence else name
 
 
 def _point(module: nn.Module, x: torch.Tensor, out: torch.Tensor) -> Point:

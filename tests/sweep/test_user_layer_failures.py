@@ -43,6 +43,7 @@ def assert_one_sentence(record: Record, pattern: str) -> None:
         ("Raising", {"error": "assertion"}, {}, "does not take an input .*AssertionError: it went wrong"),
         ("Raising", {"error": "key"}, {}, "does not take an input .*it went wrong"),
         ("Raising", {"error": "attribute"}, {}, "does not take an input .*AttributeError: it went wrong"),
+        ("Raising", {"error": "nothing"}, {}, "torch.float32 on cpu: AssertionError$"),
         ("Leaving", {"where": "constructor"}, {}, "cannot be built with .*SystemExit: 0"),
         ("Leaving", {"where": "call"}, {}, "does not take an input .*SystemExit: it leaves"),
         ("Sequence", LINEAR, {}, r"does not take an input of shape \(6, 8\), .*not enough values to unpack"),
