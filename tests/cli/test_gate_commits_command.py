@@ -129,6 +129,12 @@ def test_a_run_that_was_interrupted_goes_on_by_the_same_command(
         ({"slowdowns": {SLOW: 0.2}}, ["--budget", "0.5"], 0, "Passed"),
         ({"slowdowns": {SLOW: 0.2}}, ["--only", "*/n1/*"], 0, "1 unchanged"),
         ({"slowdowns": {SLOW: 0.2}}, ["--exact"], 0, "Exact quantities alone were compared"),
+        (
+            {"failing": lambda plan: {SLOW: "it crashed"} if plan.side == HEAD else {}},
+            ["--exact"],
+            5,
+            "Failed: a case that base has does not run at head.",
+        ),
         ({"failing": lambda plan: dict.fromkeys(plan.cases, "no such layer")}, ["--exact"], 5, "Nothing was compared"),
         ({}, ["--time-limit", "0.5"], 0, "The time limit ended the run before its last look."),
     ],

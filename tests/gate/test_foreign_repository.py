@@ -42,10 +42,10 @@ TWICE = LAYER.replace("return x @ self.weight", "return x @ self.weight + 0 * (x
 # A product takes some microseconds.
 WAITS = LAYER.replace("return x", "time.sleep(0.002)\n        return x")
 SOUND = "from torch import nn\n\n\ndef Layer():\n    return nn.Linear(64, 64)\n"
-# What the working tree makes of layers that were sound at base: one ends its process, one never ends, one is no Python.
+# What the working tree makes of layers that were sound at base: one ends its process, one is no Python. What becomes of
+# one that never ends is tested with the processes themselves.
 BROKEN = {
     "crashes": "import os\n\n\ndef Layer():\n    os._exit(7)\n",
-    "hangs": "import time\n\n\ndef Layer():\n    time.sleep(600)\n",
     "misspelt": "def Layer(:\n",
 }
 # Two pairs of processes are the fewest that find anything at this alpha. A shared machine moves a lot, and the slow
@@ -74,7 +74,7 @@ def commit(folder: Path, name: str, **files: str) -> None:
 
 @pytest.fixture(scope="module")
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with a gate, a commit that does not build, and three heads after base; one is checked out."""
+    """A repository with a gate, a commit that does not build, and two heads after base; one is checked out."""
     folder = tmp_path_factory.mktemp("foreign") / "slopes"
     (folder / "slopes").mkdir(parents=True)
     git(folder, "init", "--quiet", "--initial-branch", "main")
@@ -91,7 +91,6 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config.write_text(config.read_text().replace("pip wheel", "pip wheel --no-build-isolation"))
     commit(folder, "base", **dict.fromkeys([*BROKEN, "removed"], SOUND))
     commit(folder, "innocent", layer=LAYER.replace("return x", "# The product.\n        return x"))
-    commit(folder, "twice", layer=TWICE)
     commit(folder, "waits", layer=WAITS)
     git(folder, "checkout", "--quiet", "innocent")
     return folder
@@ -112,17 +111,7 @@ def test_an_innocent_commit_passes(inside: Path, capsys: pytest.CaptureFixture[s
     assert "Passed: nothing is slower than its budget. 1 unchanged." == told[-1]
 
 
-def test_a_commit_that_waits_regressed_though_it_counts_the_same(
-    inside: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert 1 == run(["gate", "base", "waits"])
-
-    told = capsys.readouterr().out.splitlines()
-    assert any(line.startswith(f"regressed  {CASE} ") for line in told)
-    assert "Regressed. 1 regressed." == told[-1]
-
-
-def test_the_script_gates_a_commit_with_more_flop_against_its_merge_base(inside: Path, tmp_path: Path) -> None:
+def test_by_the_script_a_commit_that_waits_regressed_though_it_counts_the_same(inside: Path, tmp_path: Path) -> None:
     command = tmp_path / "bin" / "capratio"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m capratio.cli.main "$@"\n')
@@ -131,28 +120,30 @@ def test_the_script_gates_a_commit_with_more_flop_against_its_merge_base(inside:
         "PATH": f"{command.parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(HOME),
         "GATE_BASE": "base",
-        "GATE_HEAD": "twice",
+        "GATE_HEAD": "waits",
         "GATE_OUT": str(tmp_path / "out"),
     }
 
-    done = subprocess.run(["ci/gate.sh", "--exact"], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(["ci/gate.sh"], env=environment, capture_output=True, text=True, check=False)
 
     assert 1 == done.returncode, done.stderr
-    assert f"flop of {CASE} rose from 131,072 to " in done.stdout
+    told = done.stdout.splitlines()
+    assert any(line.startswith(f"regressed  {CASE} ") for line in told)
+    assert "Regressed. 1 regressed." == told[-1]
     assert {"gate.md", "gate.html", "gate.json", "gate.xml", "gate.log"} == {
         p.name for p in (tmp_path / "out").iterdir()
     }
     assert "building head" in (tmp_path / "out" / "gate.log").read_text()
 
 
-def test_what_became_of_layers_in_the_working_tree_is_named_and_the_others_are_compared(
+def test_what_became_of_layers_in_the_working_tree_is_named_and_what_others_count_is_compared(
     inside: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     layers = [*BROKEN, "removed", "added"]
     tables = [f'[[layers]]\nlayer = "slopes.{layer}:Layer"\nin_features = 64\n' for layer in layers]
     (tmp_path / "gate.toml").write_text(POLICY)
     (tmp_path / "gate_cases.toml").write_text((inside / "ci" / "gate_cases.toml").read_text() + "".join(tables))
-    for stem, text in (BROKEN | {"added": SOUND}).items():
+    for stem, text in (BROKEN | {"added": SOUND, "layer": TWICE}).items():
         (inside / "slopes" / f"{stem}.py").write_text(text)
     (inside / "slopes" / "removed.py").unlink()
 
@@ -162,16 +153,16 @@ def test_what_became_of_layers_in_the_working_tree_is_named_and_the_others_are_c
         git(inside, "checkout", "--quiet", "--", ".")
         (inside / "slopes" / "added.py").unlink()
 
-    assert 5 == code
+    assert 1 == code
     told = capsys.readouterr().out
     where = "Layer/p64/n1/float32/cpu/forward"
     assert f"slopes.crashes:{where} failed at head: crashed: the process ended with exit code 7." in told
-    assert f"slopes.hangs:{where} failed at head: timed-out: the case took more than 10 s" in told
     assert f"slopes.misspelt:{where} failed at head: slopes.misspelt cannot be imported (SyntaxError" in told
     assert f"slopes.removed:{where} failed at head: slopes.removed cannot be imported (ModuleNotFoundError" in told
     assert f"1 case only at head: slopes.added:{where}." in told
+    assert f"flop of {CASE} rose from 131,072 to " in told
     assert "5 exact integers compared." in told
-    assert "Failed: a case that base has does not run at head." == told.splitlines()[-1]
+    assert "Regressed. 3 exact rises." == told.splitlines()[-1]
 
 
 def test_a_base_that_does_not_build_is_5_and_names_its_log(inside: Path, capsys: pytest.CaptureFixture[str]) -> None:
