@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from capratio.cost.executed import has_orders
-from capratio.cost.spec import DENSE_GRADIENT, HIDDEN, MAX_DEPTH, TOUCHED_LAYERS, check_bits
-from capratio.cost.systems.contract import SystemSpec
+from capratio.cost.spec import DENSE_GRADIENT, GATES_OF, HIDDEN, MAX_DEPTH, TOUCHED_LAYERS, check_bits
+from capratio.cost.systems.contract import LARGEST_SIZE, SystemSpec
 from capratio.cost.systems.table import SYSTEMS
 from capratio.errors import InputError
 from capratio.records.record import Point
 from capratio.sweep.case import is_user_layer, spec_of, tree_spec_of
 
+SIZES = ("in_features", "out_features", "hidden", "tokens", "threads")
 # A user's layer runs as it is.
 USER_BACKEND = "module"
 # What only trees have; of other layers every value gives the same case.
@@ -34,6 +35,9 @@ def point_of(chosen: dict[str, Any], where: str) -> Point:
     Raises InputError, which names the place, for values that are not right together.
     """
     options, layer = chosen.pop("options"), chosen["layer"]
+    for key in SIZES:
+        if chosen[key] > LARGEST_SIZE:
+            raise InputError(f"{where}: {key} = {chosen[key]}; it must be at most {LARGEST_SIZE}.")
     if layer in SYSTEMS or is_user_layer(layer):
         return _other_point(chosen, options, where)
     if options and layer != "dense":
@@ -131,9 +135,10 @@ def _tree_point(chosen: dict[str, Any], where: str) -> Point:
         chosen["options"] = {"hidden": str(hidden)}
     _check_call(chosen, where)
     if chosen["routing"] != "measured" and chosen["gate"] != "signs":
+        signs = "gate = 'signs' or " if "signs" in GATES_OF[chosen["layer"]] else ""
         raise InputError(
             f"{where}: routing = {chosen['routing']!r} with gate = {chosen['gate']!r}; a routing is imposed "
-            "through the signs that a gate reads, use gate = 'signs' or routing = 'measured'."
+            f"through the signs that a gate reads, use {signs}routing = 'measured'."
         )
     chosen["pass_"] = chosen.pop("pass")
     point = Point(**chosen)

@@ -39,6 +39,12 @@ def points(tmp_path: Path, group: str) -> list[Point]:
             'layer = "moe-sparse"\nrouting = "single"\noptions = { gating = "hierarchical" }',
             "and gating=hierarchical, whose choices no direction of the input imposes; use another gating, or ",
         ),
+        (
+            'layer = "fast-feedforward"\nrouting = "uniform"',
+            "with gate = 'descent'; a routing is imposed through the signs that a gate reads, use routing = 'measured'",
+        ),
+        (f'layer = "dense"\ntokens = {2**31}', "tokens = 2147483648; it must be at most 2147483647"),
+        (f'layer = "mine:A"\nout_features = 1{"0" * 400}', "0; it must be at most 2147483647"),
         ('layer = "tree"\ntokens = -1', "tokens = -1 and threads = 1"),
         ('layer = "tree"\nthreads = 0', "tokens = 1 and threads = 0"),
     ],
