@@ -277,12 +277,16 @@ def test_an_output_that_cannot_be_written_is_one_sentence(run_dir: Path, tmp_pat
 
 
 def test_a_page_over_its_limit_is_refused_and_nothing_is_written(
-    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    record_maker: Callable[..., Record],
+    run_writer: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("capratio.report.page_assets.LARGEST_PAGE_BYTES", 1000)
+    run = run_writer(tmp_path / "run", [record_maker(depth=k) for k in range(3)])
 
-    with pytest.raises(InputError, match=r"the page would take \d+ bytes for 375 cases; at most 1000 are written"):
-        write_report(run_dir, tmp_path / "out", COMMAND)
+    with pytest.raises(InputError, match=r"the page would take \d+ bytes for 3 cases; at most 1000 are written"):
+        write_report(run, tmp_path / "out", COMMAND)
 
     assert [] == list((tmp_path / "out").iterdir())
 
