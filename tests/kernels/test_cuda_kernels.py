@@ -81,8 +81,8 @@ def test_a_product_equals_its_reference_whoever_sorts_and_loads(
         cuda_blocks, "CUDA_BLOCKS", small_blocks("matrix", compared_up_to_tokens=5, descriptor=descriptor)
     )
 
-    # Widths of whole blocks and not, in rows of 16 bytes as the copy engine asks.
-    for p, q in ((32, 16), (24, 40)):
+    # Several whole blocks both ways, and widths that are none; rows of 16 bytes, as the copy engine asks.
+    for p, q in ((32, 48), (24, 40)):
         assert close(*cases(tokens, depth, p, q, torch.bfloat16)[name])
 
 
