@@ -33,9 +33,9 @@ HALF_TYPES = (torch.float16, torch.bfloat16)
 SAFETY = 64.0
 # Of half types, each of whose products is rounded before the next one: seen are 0.2 to 1.2.
 HALF_SAFETY = 3.0
-# Of how far operands that are off by a rounding move a gradient: a layer rounds what it computes of them too, and a
-# recurrence does at every step. Seen are up to 11, of 1,440 gradients of adaptive computation time.
-MOVED_SAFETY = 16.0
+# Of how far a gradient moves where operands are off by a rounding; a layer rounds what it computes of them too. Seen
+# are up to 3, of some 500 gradients of adaptive computation time.
+MOVED_SAFETY = 8.0
 # Of a gradient that is next to nothing: seen are 0.01 to 0.7.
 FLOW_SAFETY = 4.0
 

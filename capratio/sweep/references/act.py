@@ -26,7 +26,7 @@ class ActReference(Reference):
         mean, left = torch.zeros_like(state), torch.ones((), dtype=torch.float64)
         last = int(decisions["steps"][token])
         for step in range(1, last + 1):
-            state = _next_state(parameters, state, x[token])
+            state = parameters.rounded(_next_state(parameters, state, x[token]))
             share = left if step == last else _halting(parameters, state)
             mean = mean + share * state
             left = left - share

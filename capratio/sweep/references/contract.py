@@ -32,6 +32,10 @@ class Parameters:
         """A whole parameter or buffer."""
         return self.row(name)
 
+    def rounded(self, value: torch.Tensor) -> torch.Tensor:
+        """What a layer computes and rounds to its dtype: changed as what is read, itself where nothing is."""
+        return value if self._change is None else self._change(value)
+
     def row(self, name: str, *place: int) -> torch.Tensor:
         """The part of a parameter at an index of its first sizes."""
         if (name, place) not in self.read:

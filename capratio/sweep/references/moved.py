@@ -1,9 +1,9 @@
 """How far rounding in a half type may move a gradient: as far as operands that are off by one rounding move it.
 
 A layer in a half type gives the exact answer to a question that differs by roundings (Higham, Accuracy and Stability of
-Numerical Algorithms, section 1.5). So the reference is asked again with every operand moved at random by at most half a
-rounding. Where terms cancel, as those of a halting unit or of the scalars of alternating updates do, its gradient moves
-by much more than a rounding of its own.
+Numerical Algorithms, section 1.5). So the reference is asked again with every operand, and every state of a recurrence,
+moved at random by at most half a rounding. Where terms cancel, as those of a halting unit or of the scalars of
+alternating updates do, its gradient moves by much more than a rounding of its own.
 """
 
 import torch
