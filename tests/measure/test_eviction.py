@@ -24,9 +24,10 @@ def test_a_call_reads_four_times_the_cache_and_allocates_nothing_of_that_size() 
 
 def test_the_buffer_is_in_memory_of_its_own() -> None:
     """Pages that were never written would all be one page of zeros."""
-    resident = measure_memory(lambda: CacheEvictor(4 * MEBIBYTE)).resident_peak_bytes
+    # Larger than what the allocator may keep of memory that was freed before.
+    resident = measure_memory(lambda: CacheEvictor(16 * MEBIBYTE)).resident_peak_bytes
 
-    assert resident is None or resident > 15 * MEBIBYTE
+    assert resident is None or resident > 60 * MEBIBYTE
 
 
 def test_the_buffer_has_no_zero() -> None:
