@@ -192,7 +192,7 @@ def test_a_layer_that_draws_is_one_graph_forward_and_backward() -> None:
         ({"top_k": 3}, "top_k=3; it must be 1 or 2"),
         ({"second": "all"}, "second='all'"),
         ({"backend": "fast"}, "backend='fast' is not known"),
-        ({"hidden": 2**62}, "more than any memory"),
+        ({"hidden": 2**62}, "it must be at most 2147483647"),
     ],
 )
 def test_what_cannot_be_built_is_refused(given: dict[str, Any], sentence: str) -> None:
