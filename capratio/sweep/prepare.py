@@ -1,6 +1,7 @@
 """A case's layer built and made ready to run, by what the layer is: a tree, another system or a user's own."""
 
 from copy import copy
+from pathlib import Path
 
 from torch import nn
 
@@ -19,13 +20,16 @@ from capratio.sweep.user_trial import build_user_point, prepare_user_point
 BUILT_WITH_BACKEND = (ConditionalLayer, Layer)
 
 
-def build_layer(point: Point, seed: int) -> nn.Module:
+def build_layer(point: Point, seed: int, inside: list[Path] | None = None) -> nn.Module:
     """The layer of a point with every weight drawn at random.
 
-    Raises InputError as the layer's constructor does, and for a user's layer that cannot be imported or built.
+    Args: inside: folders of which one must hold a user's layer, where it matters whose it is.
+
+    Raises InputError as the layer's constructor does, and for a user's layer that cannot be imported or built, or lies
+    elsewhere.
     """
     if is_user_layer(point.layer):
-        return build_user_point(point, seed)
+        return build_user_point(point, seed, inside)
     if isinstance(spec_of(point), SystemSpec):
         return build_system(point, seed)
     return build_tree(point, seed)

@@ -50,12 +50,12 @@ def ready_case(described: Mapping[str, Any], seed: int, inside: list[Path]) -> R
     """
     if "layer" in described:
         return _ready_user_layer(UserLayer(**described["layer"]), seed, inside)
-    return _ready_point(Point(**described["point"]), Sampling(**described["sampling"]), seed)
+    return _ready_point(Point(**described["point"]), Sampling(**described["sampling"]), seed, inside)
 
 
-def _ready_point(point: Point, sampling: Sampling, seed: int) -> ReadyCase:
+def _ready_point(point: Point, sampling: Sampling, seed: int, inside: list[Path]) -> ReadyCase:
     case = Case(point, "gate", "gate", 1, sampling=sampling)
-    layer = build_layer(point, seed)
+    layer = build_layer(point, seed, inside)
     trial = prepare_trial(layer, case, seed)
     cold = point.cache == "cold"
     evict = evict_data(_evictor(), CodeWarmer(case, trial.order, seed)) if cold and point.device == "cpu" else None

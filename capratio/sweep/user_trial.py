@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -17,17 +18,19 @@ from capratio.sweep.trial import Trial
 from capratio.sweep.user_layer import UserTrial, build_user_layer, forward, training
 
 
-def build_user_point(point: Point, seed: int) -> nn.Module:
+def build_user_point(point: Point, seed: int, inside: list[Path] | None = None) -> nn.Module:
     """The module of a point, whose options are its constructor's arguments.
 
     It is imported as Python would where the sweep was started: from what is installed, then from that folder.
 
-    Raises InputError for a layer that cannot be imported, built or moved.
+    Args: inside: folders of which one must hold the layer's file, where it matters whose it is.
+
+    Raises InputError for a layer that cannot be imported, built or moved, or whose file lies elsewhere.
     """
     here = os.getcwd()
     if here not in sys.path:
         sys.path.append(here)
-    return build_user_layer(point.layer, values_of(point.options or {}), point.device, point.dtype, seed)
+    return build_user_layer(point.layer, values_of(point.options or {}), point.device, point.dtype, seed, inside)
 
 
 def prepare_user_point(module: nn.Module, case: Case, seed: int) -> Trial:

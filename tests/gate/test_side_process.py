@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,6 +12,8 @@ import pytest
 from capratio.gate.block_plan import HEAD, PAIR, TRIAL, BlockPlan
 from capratio.gate.process_result import ProcessResult
 from capratio.gate.side_process import MeasuredCase, SideEnvironment, SideProcesses
+from capratio.sweep.case import Sampling
+from tests.sweep.points import POINT
 
 SAMPLING = {"min_samples": 3, "max_samples": 20, "time_limit_s": 0.05, "case_time_limit_s": 20.0}
 LAYERS = """
@@ -63,6 +66,13 @@ def case(name: str, case_time_limit_s: float = 20.0, **given: object) -> Measure
         "pass_": "forward",
     }
     return MeasuredCase(name, {"layer": layer | given}, 1, SAMPLING | {"case_time_limit_s": case_time_limit_s})
+
+
+def point_of(layer: str) -> MeasuredCase:
+    """A user's layer as a case file describes it."""
+    options = {"in_features": "8", "out_features": "4"}
+    point = replace(POINT, layer=layer, in_features=8, out_features=4, tokens=3, options=options)
+    return MeasuredCase(layer, {"point": asdict(point), "sampling": asdict(Sampling())}, 1, SAMPLING)
 
 
 def measured(folder: Path, *cases: MeasuredCase, stage: str = TRIAL, **given: object) -> ProcessResult:
@@ -123,9 +133,17 @@ def test_a_layer_that_is_not_of_the_side_is_refused(folder: Path, tmp_path_facto
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     side = SideEnvironment(sys.executable, own=False, inside=(str(elsewhere),), paths=(str(folder),))
 
-    result = run_on(side, [case("Linear")])
+    result = run_on(side, [case("Linear"), point_of("layers_of_a_side:Linear"), point_of("torch.nn:Identity")])
 
-    assert "which is not of this side" in result.failed["Linear"]
+    assert ["Linear", "layers_of_a_side:Linear", "torch.nn:Identity"] == sorted(result.failed)
+    assert all("which is not of this side" in reason for reason in result.failed.values())
+
+
+def test_a_layer_of_the_side_that_a_case_file_describes_is_measured(folder: Path) -> None:
+    result = measured(folder, point_of("layers_of_a_side:Linear"))
+
+    assert {} == result.failed
+    assert 36 == result.counts["layers_of_a_side:Linear"]["parameters"]
 
 
 def own_side(folder: Path, side_cases: str) -> SideEnvironment:
