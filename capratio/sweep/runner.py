@@ -99,10 +99,8 @@ def _open_run(case_files: list[Path], cases: list[Case], out: Path) -> _OpenRun:
     else:
         if out.is_dir() and any(out.iterdir()):
             raise InputError(f"{out} is not empty and holds no run; give an empty or new folder as --out.")
-        machine, started_s = (
-            describe_machine(checkout_of(PACKAGE, (PACKAGE.parent, Path.cwd(), *Path.cwd().parents))),
-            time.time(),
-        )
+        machine = describe_machine(checkout_of(PACKAGE, (PACKAGE.parent, Path.cwd(), *Path.cwd().parents)))
+        started_s = time.time()
         suites = [asdict(suite) for suite in read_suites(case_files)]
         write_machine(out, machine | {"identity": identity, "started_s": started_s, "suites": suites})
         commit = machine.get("commit")
@@ -150,6 +148,9 @@ def _run_cases(job: Job, observer: Observer) -> Generator[Record, None, int]:
     limit_s = max(case.sampling.case_time_limit_s for case in job.cases)
     for event in run_process("capratio.sweep.worker", job.encode(), threads, limit_s):
         if isinstance(event, Death):
+            if done == len(job.cases):
+                # What ends badly or not at all after the last record, as by an exit handler, lost no measurement.
+                return done
             yield replace(blank_record(job.cases[done], job), status=event.status, reason=event.reason)
             return done + 1
         if "starts" in event:

@@ -216,6 +216,25 @@ def test_a_case_that_kills_its_process_is_a_record_and_the_rest_is_measured(
     assert 5 == len(read_run(tmp_path / "run").records)
 
 
+@pytest.mark.usefixtures("_no_ceilings")
+@pytest.mark.parametrize("status", ["crashed", "timed-out"])
+def test_a_process_that_ends_badly_after_its_last_record_has_lost_none(
+    status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = process.run_process
+
+    def dies_at_its_end(module: str, message: str, threads: int, limit_s: float) -> object:
+        yield from real(module, message, threads, limit_s)
+        yield Death(status, "the process ended with exit code 3.")
+
+    monkeypatch.setattr(runner, "run_process", dies_at_its_end)
+
+    outcome = run_sweep([case_file(tmp_path)], tmp_path / "run", "*/decode/*", SilentObserver())
+
+    assert (1, []) == (outcome.measured, outcome.failed)
+    assert ["measured"] == [record.status for record in read_run(tmp_path / "run").records]
+
+
 def test_a_sweep_killed_in_the_middle_loses_nothing_that_it_had_measured(tmp_path: Path) -> None:
     path, out = case_file(tmp_path), tmp_path / "run"
     script = (
