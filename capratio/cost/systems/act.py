@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from math import ceil, exp, factorial
 from typing import ClassVar, Self
 
+from capratio.cost.closed_forms.contract import ANY_ITEMSIZE
 from capratio.cost.flop import Flop
 from capratio.cost.op_formulas import router_logits
 from capratio.cost.operation import OperationCost
@@ -17,9 +18,6 @@ HALTING_BIAS = 1.0
 
 # 1 / 170! is as good as zero, and the last that a float holds: no token takes more steps.
 MOST_STEPS = 170
-
-# FLOP do not depend on it.
-_ANY_ITEMSIZE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,4 +138,4 @@ class ActSpec(SystemSpec):
         return total + OperationCost(Flop(overhead=units + left + repeated, bias=halting_bias), steps + further)
 
     def _halting_products(self, steps: int) -> OperationCost:
-        return router_logits(steps, self.hidden, 1, itemsize=_ANY_ITEMSIZE)
+        return router_logits(steps, self.hidden, 1, itemsize=ANY_ITEMSIZE)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import ClassVar, Self
 
+from capratio.cost.closed_forms.contract import ANY_ITEMSIZE
 from capratio.cost.flop import Flop
 from capratio.cost.op_formulas import router_logits
 from capratio.cost.operation import OperationCost
@@ -11,9 +12,6 @@ from capratio.cost.systems.compulsory import plain_compulsory_bytes
 from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes
 from capratio.cost.systems.dense_steps import linear, linear_gradients, sum_of
 from capratio.errors import InputError
-
-# FLOP do not depend on it.
-_ANY_ITEMSIZE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +104,4 @@ class DynamicGateSpec(SystemSpec):
         return total + OperationCost(Flop(overhead=7 * units, bias=sum_of(units, self.hidden)), units)
 
     def _gate_product(self, tokens: int) -> OperationCost:
-        return router_logits(tokens, self.hidden, self.hidden, itemsize=_ANY_ITEMSIZE)
+        return router_logits(tokens, self.hidden, self.hidden, itemsize=ANY_ITEMSIZE)

@@ -5,6 +5,7 @@ from fractions import Fraction
 from math import exp, isfinite, lgamma, log
 from typing import ClassVar, Self
 
+from capratio.cost.closed_forms.contract import ANY_ITEMSIZE
 from capratio.cost.closed_forms.fast_feedforward import GELU_GRADIENT_FLOP
 from capratio.cost.flop import Flop
 from capratio.cost.op_formulas.expert_feedforward import expert_feedforward, expert_feedforward_gradients
@@ -20,9 +21,6 @@ from capratio.errors import InputError
 # or always.
 SECOND = ("random", "threshold", "always")
 ACTIVATION = "geglu"
-
-# Bytes are not meaningful in the executed cost of a whole layer.
-_ANY_ITEMSIZE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +179,7 @@ class MoeStSpec(SystemSpec):
         """
         width = self.experts if self.top_k == 1 else self.top_k
         softmax = tokens * (4 * width - 1)
-        cost = router_logits(tokens, self.in_features, self.experts, itemsize=_ANY_ITEMSIZE)
+        cost = router_logits(tokens, self.in_features, self.experts, itemsize=ANY_ITEMSIZE)
         cost += OperationCost(
             Flop(overhead=softmax), routing_operations=tokens * (width - 1 + sort_operations(self.experts))
         )
@@ -223,7 +221,7 @@ class MoeStSpec(SystemSpec):
     def _experts(self, visits: Visits, training: bool) -> OperationCost:
         sizes = visits.tokens, self.in_features, self.out_features, self.hidden, ACTIVATION
         slots, assignments, visited = visits.tokens * self.top_k, visits["assignments"], visits["experts"]
-        cost = expert_feedforward(*sizes, slots=slots, assignments=assignments, visited=visited, itemsize=_ANY_ITEMSIZE)
+        cost = expert_feedforward(*sizes, slots=slots, assignments=assignments, visited=visited, itemsize=ANY_ITEMSIZE)
         if not training:
             return cost
         return cost + expert_feedforward_gradients(
@@ -232,7 +230,7 @@ class MoeStSpec(SystemSpec):
             assignments=assignments,
             visited=visited,
             experts=self.experts,
-            itemsize=_ANY_ITEMSIZE,
+            itemsize=ANY_ITEMSIZE,
         )
 
     def _folding(self, training: bool) -> OperationCost:

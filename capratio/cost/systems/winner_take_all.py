@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from math import log2
 from typing import ClassVar, Self
 
+from capratio.cost.closed_forms.contract import ANY_ITEMSIZE
 from capratio.cost.flop import Flop
 from capratio.cost.op_formulas import row_lookup, row_lookup_table_gradient, sort_operations
 from capratio.cost.op_formulas.routing import INDEX_BYTES
@@ -15,8 +16,6 @@ from capratio.errors import InputError
 
 # Buckets are numbered in int64.
 MOST_BITS = 62
-# FLOP do not depend on it.
-_ANY_ITEMSIZE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ class WinnerTakeAllSpec(SystemSpec):
         """
         tokens, p, q = visits.tokens, self.in_features, self.out_features
         total = linear(tokens, p, q) + self._hashing(tokens)
-        total += row_lookup(tokens, q, self.lookups, shared=False, itemsize=_ANY_ITEMSIZE)
+        total += row_lookup(tokens, q, self.lookups, shared=False, itemsize=ANY_ITEMSIZE)
         total += OperationCost(Flop(overhead=tokens * q))
         if pass_ != "train":
             return total
@@ -127,7 +126,7 @@ class WinnerTakeAllSpec(SystemSpec):
         return (
             total
             + linear_gradients(tokens, p, q)
-            + row_lookup_table_gradient(tokens, q, self.lookups, rows=rows, shared=False, itemsize=_ANY_ITEMSIZE)
+            + row_lookup_table_gradient(tokens, q, self.lookups, rows=rows, shared=False, itemsize=ANY_ITEMSIZE)
         )
 
     def compulsory_bytes(self, visits: Visits, pass_: str, itemsize: int) -> int:
