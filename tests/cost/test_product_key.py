@@ -51,6 +51,15 @@ def test_training_by_hand(weight_gradient: str, found: int) -> None:
     assert 2 * 54 + found == cost.routing_operations
 
 
+@pytest.mark.parametrize("top_k", range(1, 40))
+def test_pairs_are_those_whose_ranks_multiply_to_at_most_top_k(top_k: int) -> None:
+    ranks = range(1, top_k + 1)
+
+    pairs = ProductKeySpec(3, 5, keys=40, top_k=top_k).pairs
+
+    assert sum(i * j <= top_k for i in ranks for j in ranks) == pairs
+
+
 def test_bytes_by_hand() -> None:
     dense, touched = (ProductKeySpec(3, 5, 2, 4, 2, 6, mode) for mode in ("dense", "touched"))
     both = Visits(2, {"rows": 7})

@@ -1,6 +1,7 @@
 """A product-key memory: two short searches stand for one among all keys, and few of many values are read."""
 
 from dataclasses import dataclass, replace
+from math import isqrt
 from typing import ClassVar, Self
 
 from capratio.cost import op_formulas
@@ -65,7 +66,9 @@ class ProductKeySpec(SystemSpec):
     @property
     def pairs(self) -> int:
         """Pairs of the i-th and the j-th highest sub-key that can be among the k highest: those with i j <= k."""
-        return sum(self.top_k // i for i in range(1, self.top_k + 1))
+        root = isqrt(self.top_k)
+        # Those with i <= root, those with j <= root, and twice counted, those with both: no loop over a huge k.
+        return 2 * sum(self.top_k // i for i in range(1, root + 1)) - root**2
 
     @property
     def query_features(self) -> int:
