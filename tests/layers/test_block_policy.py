@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from capratio.kernels.block_linear import block_linear
 from capratio.layers import block_policy
 from capratio.layers.bernoulli_policy import flip_coins
+from capratio.sweep.draw import draw_weights
 from capratio.sweep.references.contract import Parameters
 from tests.layers.block_policies import OPTIONS, REFERENCE, built, coins, drawn, exact
+from tests.layers.system_checks import wrong_decision
 
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.03, torch.float16: 0.004}
 
@@ -95,6 +97,29 @@ def test_a_coin_on_the_wrong_side_is_caught(monkeypatch: pytest.MonkeyPatch) -> 
     # Each block takes its neighbour's coin.
     monkeypatch.setattr(block_policy, "flip_coins", lambda logits, uniform: flip(logits, uniform).roll(1, 1))
     assert "of hidden layer 1" in str(verdict())
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_blocks_that_never_live_are_seen_at_a_small_rate(dtype: torch.dtype) -> None:
+    layer, x = built(512, hidden=16, blocks=16, rate=1 / 64, dtype=dtype), drawn(64, 512, dtype=dtype)
+    draw_weights(layer, 512, 0, seed=1)
+    decisions = dict(layer.outcome(x, generator=coins()).decisions)
+    assert wrong_decision(layer, REFERENCE, x, decisions) is None
+
+    decisions["live"] = torch.zeros_like(decisions["live"])
+
+    assert "is dead, but its draw is" in str(wrong_decision(layer, REFERENCE, x, decisions))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_right_coins_of_wide_layers_pass(layers: int, dtype: torch.dtype) -> None:
+    for seed in range(5):
+        layer = built(256, 8, hidden=128, blocks=16, hidden_layers=layers, rate=1 / 8, dtype=dtype)
+        x = drawn(64, 256, dtype=dtype, seed=seed)
+        draw_weights(layer, 256, 0, seed)
+
+        assert wrong_decision(layer, REFERENCE, x, layer.outcome(x, generator=coins(seed)).decisions) is None
 
 
 def test_a_coin_near_its_draw_may_fall_either_way() -> None:

@@ -7,9 +7,7 @@ import torch
 from capratio.cost.systems.block_policy import BlockPolicySpec
 from capratio.cost.systems.contract import SystemSpec
 from capratio.sweep.references.contract import Decisions, Parameters, Reference
-
-# Rounding errors of a sum are taken to be at most so many units of its terms' sizes.
-ERROR_UNITS = 4
+from capratio.sweep.references.rounding import linear_error, summed_eps
 
 
 class BlockPolicyReference(Reference):
@@ -32,7 +30,7 @@ class BlockPolicyReference(Reference):
     ) -> str | None:
         """A coin that lies on the other side of its draw than its probability does, by more than rounding.
 
-        eps is of the layer's dtype where it has more than one hidden layer, since a hidden value is rounded to that.
+        eps is of the layer's dtype, to which hidden values are rounded; a policy's product is float32 in half types.
         """
         assert isinstance(spec, BlockPolicySpec)
         with torch.no_grad():
@@ -70,10 +68,12 @@ def _wrong_coin(
         if layer > 0:
             error = _hidden_error(spec, parameters, h, error, layer - 1, live[layer - 1], eps)
             h = _hidden(spec, parameters, h, layer - 1, live[layer - 1])
-        weight, bias = parameters[f"policies.{layer}.weight"], parameters[f"policies.{layer}.bias"]
-        chances = torch.sigmoid(weight @ h + bias + log(spec.rate / (1 - spec.rate))).tolist()
+        weight = parameters[f"policies.{layer}.weight"]
+        bias = parameters[f"policies.{layer}.bias"] + log(spec.rate / (1 - spec.rate))
+        chances = torch.sigmoid(weight @ h + bias).tolist()
         # A sigmoid is nowhere steeper than 1/4, and is itself rounded, as the draw is not.
-        slacks = (_error(weight, bias, h, error, eps) / 4 + eps).tolist()
+        scored = summed_eps(eps)
+        slacks = (linear_error(weight, bias, h, error, scored) / 4 + scored).tolist()
         for block, (draw, chance, slack) in enumerate(zip(draws[layer], chances, slacks, strict=True)):
             if live[layer][block] != (draw < chance) and abs(draw - chance) > slack:
                 state = "lives" if live[layer][block] else "is dead"
@@ -97,10 +97,5 @@ def _hidden_error(
     errors = []
     for block, alive in enumerate(live):
         weight, bias = _of_block(spec, parameters, layer, block)
-        errors.append(_error(weight, bias, h, error, eps) if alive else torch.zeros_like(bias))
+        errors.append(linear_error(weight, bias, h, error, eps) if alive else torch.zeros_like(bias))
     return torch.cat(errors)
-
-
-def _error(weight: torch.Tensor, bias: torch.Tensor, h: torch.Tensor, error: torch.Tensor, eps: float) -> torch.Tensor:
-    """How far W h + b may be off: by what h is off, and by rounding in proportion to the sizes of the terms."""
-    return weight.abs() @ (error + ERROR_UNITS * eps * h.abs()) + ERROR_UNITS * eps * bias.abs()
