@@ -42,6 +42,27 @@ def test_a_wrong_output_is_seen() -> None:
         block_sparse_speedup.check(found, torch.tensor([[2.0, 2, 0, 1]]).double().expand(3, 4))
 
 
+def test_an_output_that_is_no_number_is_seen() -> None:
+    found = {"block_linear": lambda: torch.tensor([[1.0, torch.nan]])}
+
+    with pytest.raises(ValueError, match="block_linear differs"):
+        block_sparse_speedup.check(found, torch.ones(1, 2, dtype=torch.float64))
+
+
+def test_the_operation_is_not_its_own_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    def maskless(x: torch.Tensor, weight: torch.Tensor, *_: object) -> torch.Tensor:
+        return x @ weight.t()
+
+    monkeypatch.setattr(block_sparse_speedup, "block_linear", maskless)
+    threads = torch.get_num_threads()
+
+    try:
+        with pytest.raises(ValueError, match="block_linear differs"):
+            measure(Case("tenth", 4, 8, 4, 8, 5, 1, 0.5, shared=False), seed=1)
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_the_table_has_ratios_of_times_of_one_replicate() -> None:
     case = {
         "part": "tenth", "in_blocks": 4, "in_size": 8, "out_blocks": 2, "out_size": 16, "tokens": 5, "threads": 1,

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import linear
 
 from benchmarks.block_products import BlockProduct, KeptBlockSparse, draw_masks
-from benchmarks.checked_layer import CheckedLayer
+from benchmarks.checked_layer import CheckedLayer, check_rows
 from benchmarks.peer_layers import (
     DenseFeedforward,
     DroppingMixture,
@@ -81,6 +81,15 @@ class Wrong(CheckedLayer):
 def test_a_first_output_that_differs_from_its_formula_is_wrong() -> None:
     with pytest.raises(WrongAnswerError, match="the output of Wrong differs from its formula in float64"):
         Wrong()(drawn(3, 4))
+
+
+def test_an_output_that_is_no_number_is_wrong() -> None:
+    out, expected = torch.ones(3, 4), torch.ones(3, 4, dtype=torch.float64)
+    check_rows(out, expected, "ones")
+    out[1, 2] = torch.nan
+
+    with pytest.raises(WrongAnswerError, match="the output of ones differs"):
+        check_rows(out, expected, "ones")
 
 
 def test_each_size_and_mode_is_held_against_the_formula_once() -> None:
