@@ -36,7 +36,7 @@ PAPER_TOKENS = (1, 4, 16, 64, 256, 1024)
 TENTH_FEATURES, TENTH_BLOCKS, TENTH_TOKENS, TENTH_THREADS = 1024, (64, 32, 16), (256, 1024), (1, 2)
 # A turn is as many calls as take so long together, and no contender has more turns or fewer.
 TURN_S, TURNS = 2e-3, 11
-# Of the largest output. Seen in float32 sums of up to 1536 products: 1e-6; a block too many or too few is off by tenths.
+# Of the largest output. Seen of float32 sums of up to 1536 products is 1e-6; a wrong block is off by tenths.
 TOLERANCE = 1e-4
 
 Contender = Callable[[], torch.Tensor]

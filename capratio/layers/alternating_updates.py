@@ -95,11 +95,15 @@ class RecycledAltUp(nn.Module):
 
     Args: updates: one layer, or several in their order (nn.Sequential), between the copies and the sum. blocks K.
 
+    Raises InputError for blocks under 1.
+
     Source: Baykal et al. 2023, arXiv 2301.13310.
     """
 
     def __init__(self, updates: nn.Module, blocks: int) -> None:
         super().__init__()
+        if blocks < 1:
+            raise InputError(f"RecycledAltUp was given blocks={blocks}; it must be at least 1.")
         self.updates = updates
         self.blocks = blocks
 

@@ -18,13 +18,14 @@ class CallStart:
 
     def __init__(self, module: nn.Module, seed: int) -> None:
         self._seed = seed
-        self._kept = [
-            (owner, name, buffer.clone())
-            for owner in module.modules()
-            for name, buffer in owner.named_buffers(recurse=False)
-            # Sparse ones cannot be compared, and no layer is known to write to them.
-            if buffer.layout == torch.strided
-        ]
+        # A buffer may have several owners, and several names in one, who share what is put back.
+        owners: dict[int, tuple[torch.Tensor, list[tuple[nn.Module, str]]]] = {}
+        for owner in module.modules():
+            for name, buffer in owner.named_buffers(recurse=False, remove_duplicate=False):
+                # Sparse ones cannot be compared, and no layer is known to write to them.
+                if buffer.layout == torch.strided:
+                    owners.setdefault(id(buffer), (buffer, []))[1].append((owner, name))
+        self._kept = [(named, buffer.clone()) for buffer, named in owners.values()]
         # Places in the list above.
         self._changing: set[int] = set()
 
@@ -35,8 +36,8 @@ class CallStart:
         """
         self._changing |= {
             place
-            for place, (owner, name, value) in enumerate(self._kept)
-            if not _same(getattr(owner, name, None), value)
+            for place, (named, value) in enumerate(self._kept)
+            if not all(_same(getattr(owner, name, None), value) for owner, name in named)
         }
 
     def again(self) -> None:
@@ -51,9 +52,11 @@ class CallStart:
 
     def _put_back(self, places: Iterable[int]) -> None:
         for place in places:
-            owner, name, value = self._kept[place]
+            named, value = self._kept[place]
             # A new tensor: one that was made under inference mode must not be written to outside of it.
-            setattr(owner, name, value.clone())
+            again = value.clone()
+            for owner, name in named:
+                setattr(owner, name, again)
 
 
 def _same(found: torch.Tensor | None, value: torch.Tensor) -> bool:

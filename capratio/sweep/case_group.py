@@ -114,6 +114,8 @@ def group_cases(group: dict[str, Any], where: str, suite: str, replicates: int, 
     swept |= {key: integers(group[key], f"{where}: {key}") for key in SWEPT_INTEGERS}
     swept["bias"] = booleans(group["bias"], f"{where}: bias")
     options = _swept_options(group["options"], where)
+    if any(options) and set(swept["layer"]) == {"dense"}:
+        raise InputError(f"{where}: options were given to dense, which has none; leave them out.")
     cases: dict[str, Case] = {}
     for values in product(*swept.values(), options):
         chosen = dict(zip((*swept, "options"), values, strict=True))

@@ -62,10 +62,10 @@ def _other_point(chosen: dict[str, Any], options: dict[str, str], where: str) ->
         return point
     try:
         spec = spec_of(point)
+        assert isinstance(spec, SystemSpec)
+        check_system_routing(spec, point.routing)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    assert isinstance(spec, SystemSpec)
-    _check_system_routing(spec, point.routing, where)
     # Options at their defaults are left out, so that what is the same has one name.
     return replace(point, options=spec.options or None)
 
@@ -82,15 +82,16 @@ def _check_call(chosen: dict[str, Any], where: str) -> None:
         )
 
 
-def _check_system_routing(spec: SystemSpec, routing: str, where: str) -> None:
+def check_system_routing(spec: SystemSpec, routing: str) -> None:
+    """Raise InputError for a routing that cannot be imposed on a system, with the option that stands in the way."""
     if routing == "measured" or spec.fixed_routing is None:
         return
     option, other = "", ""
     if spec.fixed_routing:
         option, other = f" and {spec.fixed_routing}", f"another {spec.fixed_routing.partition('=')[0]}, or "
     raise InputError(
-        f"{where}: routing = {routing!r} with layer = {spec.layer!r}{option}, whose choices no direction of the input "
-        f"imposes; use {other}routing = 'measured'."
+        f"routing = {routing!r} with layer = {spec.layer!r}{option}, whose choices no direction of the input imposes; "
+        f"use {other}routing = 'measured'."
     )
 
 

@@ -12,6 +12,7 @@ from capratio.layers.conditional_layer import ConditionalLayer, Outcome
 from capratio.layers.systems_table import build_spec
 from capratio.records.record import Point
 from capratio.sweep.case import Case, spec_of
+from capratio.sweep.case_point import check_system_routing
 from capratio.sweep.draw import draw_weights
 from capratio.sweep.system_verify import verify_gradients, verify_outcome
 from capratio.sweep.trial import Trial
@@ -90,7 +91,7 @@ def prepare_system_trial(layer: ConditionalLayer, case: Case, seed: int) -> Tria
     first sample, which is counted, is one of median FLOP.
 
     Raises WrongAnswerError where an output or a choice differs from the float64 reference, InputError for an input
-    without the token ids that the layer looks up.
+    without the token ids that the layer looks up, or a routing that cannot be imposed on the layer.
     """
     point = case.point
     tokens = case.sampling.decode_tokens if point.pass_ == "decode" else point.tokens
@@ -134,8 +135,9 @@ def _batch(layer: ConditionalLayer, point: Point, tokens: int, seed: int) -> Bat
     if layer.takes_ids:
         ids = make_ids(point.input, point.routing, tokens, point.in_features, layer.entries, seed).to(point.device)
     elif point.routing != "measured":
+        check_system_routing(layer.spec, point.routing)
         directions = layer.routing_directions()
-        assert directions is not None, layer.spec.fixed_routing
+        assert directions is not None
         x = impose_directions(x, directions.double(), layer.choices, point.routing, seed)
     return Batch(x.to(_dtype(point)), ids, seed)
 

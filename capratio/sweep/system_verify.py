@@ -16,7 +16,7 @@ from capratio.layers.conditional_layer import ConditionalLayer, Outcome
 from capratio.sweep.references.contract import Decisions, Parameters
 from capratio.sweep.references.moved import RUNS, moved, squared_distance
 from capratio.sweep.references.table import REFERENCES
-from capratio.sweep.verify import WrongAnswerError, chosen_tokens
+from capratio.sweep.verify import WrongAnswerError, chosen_tokens, gradient_part
 
 if TYPE_CHECKING:
     from capratio.sweep.system_trial import Batch, SystemCall
@@ -154,7 +154,7 @@ def _verify_parameter(
     reached = 0
     for place, exact in expected.items():
         where = f" at {', '.join(map(str, place))}" if place else ""
-        own = _part(parameter, place)
+        own = gradient_part(_gradient(parameter), place)
         compare(own, exact, layer, f"gradient of {name}{where}", moved_by[place], flow)
         reached += int(own.count_nonzero())
     if parameter.grad is None:
@@ -169,19 +169,6 @@ def _verify_parameter(
 def _gradient(tensor: torch.Tensor) -> torch.Tensor:
     """Its gradient; zeros where nothing came back."""
     return torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
-
-
-def _part(parameter: torch.nn.Parameter, place: tuple[int, ...]) -> torch.Tensor:
-    """The gradient of a parameter at an index of its first sizes."""
-    if parameter.grad is None:
-        return torch.zeros_like(parameter[place])
-    gradient = parameter.grad
-    if not gradient.is_sparse:
-        return gradient[place] if place else gradient
-    if not place:
-        return gradient.to_dense()
-    row = torch.tensor(place, device=gradient.device).unsqueeze(1)
-    return gradient._values()[(gradient._indices() == row).all(0)].sum(0)
 
 
 def compare(

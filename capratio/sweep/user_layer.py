@@ -23,7 +23,7 @@ class UserLayer:
 
     layer: ``package.module:name`` of a class or function. arguments: of the call that gives the module. in_features,
     tokens: of the input, standard normal. pass_: ``forward`` (inference mode, ``eval()``) or ``train`` (forward and
-    backward to input and parameters).
+    backward to input and parameters, ``train()``), in whatever mode the module was built.
     """
 
     layer: str
@@ -56,8 +56,9 @@ def prepare_user_trial(asked: UserLayer, seed: int, inside: list[Path] | None = 
     module = build_user_layer(asked.layer, asked.arguments, asked.device, asked.dtype, seed, inside)
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(asked.tokens, asked.in_features, generator=generator).to(asked.device, getattr(torch, asked.dtype))
+    module.train(asked.pass_ == "train")
     start = CallStart(module, seed)
-    return training(module, x, start) if asked.pass_ == "train" else forward(module.eval(), x, start)
+    return training(module, x, start) if asked.pass_ == "train" else forward(module, x, start)
 
 
 def build_user_layer(

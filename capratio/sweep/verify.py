@@ -73,13 +73,16 @@ def verify_parameter_gradients(
             raise WrongAnswerError(f"the gradient of {name} is {layout} with weight_gradient={spec.weight_gradient!r}.")
         for row in rows:
             place = f" at row {', '.join(map(str, row.place))}" if row.place else ""
-            got = _row(gradients[name], row.place)
+            got = gradient_part(gradients[name], row.place)
             _compare(got, row.gradient, row.magnitude, max(row.terms, 1), f"gradient of {name}{place}")
 
 
-def _row(gradient: torch.Tensor, place: tuple[int, ...]) -> torch.Tensor:
+def gradient_part(gradient: torch.Tensor, place: tuple[int, ...]) -> torch.Tensor:
+    """A gradient, dense or sparse, at an index of its first sizes; all of it at ()."""
     if not gradient.is_sparse:
         return gradient[place]
+    if not place:
+        return gradient.to_dense()
     row = torch.tensor(place, device=gradient.device).unsqueeze(1)
     return gradient._values()[(gradient._indices() == row).all(0)].sum(0)
 

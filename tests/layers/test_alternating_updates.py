@@ -220,6 +220,11 @@ def test_what_cannot_wrap_is_refused(given: dict[str, Any], sentence: str) -> No
         AltUp(nn.Identity(), **{"width": 3, **given})
 
 
+def test_copies_of_no_block_are_refused() -> None:
+    with pytest.raises(InputError, match="RecycledAltUp was given blocks=0; it must be at least 1"):
+        RecycledAltUp(nn.Identity(), 0)
+
+
 def test_a_stride_of_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="stride=0; it must be at least 1"):
         SequenceAltUp(nn.Identity(), stride=0)

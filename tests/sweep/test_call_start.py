@@ -58,6 +58,51 @@ def test_a_buffer_that_no_call_changes_is_left_alone() -> None:
     assert written is not module.written
 
 
+class Reading(nn.Module):
+    """Two names of one buffer."""
+
+    one: torch.Tensor
+    other: torch.Tensor
+
+    def __init__(self, count: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("one", count)
+        self.register_buffer("other", count)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.one + self.other
+
+
+class Sharing(nn.Module):
+    """Counts in a buffer that another module reads."""
+
+    count: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(2))
+        self.reader = Reading(self.count)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.count += 1
+        read: torch.Tensor = self.reader(x)
+        return read
+
+
+def test_a_buffer_of_several_owners_stays_one() -> None:
+    module, x = Sharing(), torch.ones(4, 2)
+    start = CallStart(module, seed=3)
+
+    outputs = []
+    for _ in range(3):
+        start.again()
+        outputs.append(module(x))
+        start.note_changes()
+
+    assert all(torch.equal(torch.full((4, 2), 3.0), out) for out in outputs)
+    assert module.count is module.reader.one is module.reader.other
+
+
 def test_what_another_pass_changed_is_put_back_when_the_pass_changes() -> None:
     module, x = Counting(), torch.arange(8.0).view(4, 2)
     start, before = CallStart(module, seed=3), state(module)

@@ -76,6 +76,11 @@ def test_a_dense_layer_may_stand_beside_a_layer_with_options(tmp_path: Path) -> 
     assert 2 == len(mixtures)
 
 
+def test_options_of_a_dense_layer_alone_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cases\[1\]: options were given to dense, which has none"):
+        cases_of(tmp_path, 'layer = "dense"\noptions = { expert = [1, 2] }')
+
+
 def test_options_of_a_users_layer_keep_what_they_are(tmp_path: Path) -> None:
     (case,) = cases_of(
         tmp_path, 'layer = "mine.layers:A"\noptions = { n = 16, rate = 1.0, bias = false, act = "relu", name = "16" }'

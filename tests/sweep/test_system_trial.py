@@ -96,6 +96,7 @@ def test_an_imposed_routing_decides_how_many_entries_are_visited(
     ("changed", "sentence"),
     [
         ({"input": "gaussian", "options": {"lookup": "ids"}}, "'gaussian' has no token ids"),
+        ({"routing": "uniform", "options": {"lookup": "euclidean-lsh"}}, "and lookup=euclidean-lsh, whose choices no"),
     ],
 )
 def test_what_a_layer_cannot_be_given_is_refused_in_a_sentence(changed: dict[str, Any], sentence: str) -> None:

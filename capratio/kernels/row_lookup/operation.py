@@ -45,7 +45,10 @@ def row_lookup(
 def row_lookup_share_gradient(
     grad: torch.Tensor, table: torch.Tensor, row: torch.Tensor, backend: str = AUTO
 ) -> torch.Tensor:
-    """The gradient of row_lookup to share, dshare_nj = dy_n . table[row_nj]: -> (N, m)."""
+    """The gradient of row_lookup to share, dshare_nj = dy_n . table[row_nj]: -> (N, m).
+
+    Raises InputError for shapes or dtypes that do not fit, or a backend that is not known or cannot run there.
+    """
     numbers = (("grad", grad, "Nd"), ("table", table, "Rd"))
     check_shapes("row_lookup_share_gradient", numbers, ("row", row, "Nm"), torch.int64)
     out: torch.Tensor = _SHARE_GRADIENT(grad, table, row, backend)
@@ -55,7 +58,10 @@ def row_lookup_share_gradient(
 def row_lookup_table_gradient(
     grad: torch.Tensor, row: torch.Tensor, share: torch.Tensor | None, rows: int, backend: str = AUTO
 ) -> torch.Tensor:
-    """The gradient of row_lookup to table, dtable[row_nj] += share_nj dy_n: -> (rows, d), dense."""
+    """The gradient of row_lookup to table, dtable[row_nj] += share_nj dy_n: -> (rows, d), dense.
+
+    Raises InputError for shapes or dtypes that do not fit, or a backend that is not known or cannot run there.
+    """
     _check("row_lookup_table_gradient", ("grad", grad, "Nd"), row, share)
     out: torch.Tensor = _TABLE_GRADIENT(grad, row, share, rows, backend)
     return out
@@ -67,6 +73,8 @@ def row_lookup_touched_gradient(
     """The rows that row_lookup visits, ascending, and their gradients: -> (M,), (M, d), M = min(N m, rows).
 
     Behind those that are visited, rows have the index ``rows`` and are zero.
+
+    Raises InputError for shapes or dtypes that do not fit, or a backend that is not known or cannot run there.
     """
     _check("row_lookup_touched_gradient", ("grad", grad, "Nd"), row, share)
     indices, values = _TOUCHED_GRADIENT(grad, row, share, rows, backend)

@@ -42,7 +42,8 @@ def label_ends(
     to_panel = ax.transData + ax.transAxes.inverted()
     places = {str(name): to_panel.transform((end[x], end[y])) for name, end in ends.iterrows()}
     names = sorted(places, key=lambda name: float(places[name][1]))
-    heights = _apart([float(places[name][1]) for name in names], 1.0 / max(len(names) - 1, 17))
+    gap = _LINE_IN / (label_height_in(len(names)) - _AROUND_IN)
+    heights = _apart([float(places[name][1]) for name in names], gap)
     for name, height in zip(names, heights, strict=True):
         end_x, end_y = (1.0, places[name][1]) if name in levels else places[name]
         if end_x > _REACH:

@@ -127,7 +127,9 @@ def draw(lines: Sequence[CostLine], what: CostQuantity) -> Drawing | None:
             rows = _frame(own, what)
             for line in own:
                 if line.is_level:
-                    draw_level(ax, float(_value(line.largest, what) or 0.0), looks[line.name])
+                    level = _value(line.largest, what)
+                    assert level is not None
+                    draw_level(ax, level, looks[line.name])
             draw_series(ax, rows, "parameters", "value", looks)
             ax.set_title("every call" if what.of_layer else call)
             log_axis(ax, "x", "parameters", "", list(rows["parameters"]))

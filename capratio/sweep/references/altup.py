@@ -2,7 +2,7 @@
 
 import torch
 
-from capratio.cost.systems.altup import RECYCLED, SEQUENCE, AltUpSpec
+from capratio.cost.systems.altup import RECYCLED, SAME, SEQUENCE, AltUpSpec
 from capratio.cost.systems.contract import SystemSpec
 from capratio.sweep.references.contract import Decisions, Parameters, Reference
 
@@ -38,7 +38,7 @@ def _updated(spec: AltUpSpec, parameters: Parameters, blocks: list[torch.Tensor]
     shares, gains = parameters[where + "prediction"], parameters[where + "correction"]
     numbers = range(spec.blocks)
     predicted = [sum((shares[i, j] * blocks[j] for j in numbers), torch.zeros(())) for i in numbers]
-    computed = spec.place % spec.blocks if spec.form != "same" else 0
+    computed = spec.place % spec.blocks if spec.form != SAME else 0
     given = _network(parameters, blocks[computed], where + "wrapped.")
     return [predicted[i] + gains[i] * (given - predicted[computed]) for i in numbers]
 

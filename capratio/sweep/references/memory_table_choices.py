@@ -1,15 +1,14 @@
 """Whether the entries that tokens were given are those of their look-up in float64, up to rounding."""
 
 from collections.abc import Iterator
-from math import floor, sqrt
+from math import floor
 
 import torch
 
 from capratio.cost.systems.memory_table import MemoryTableSpec
 from capratio.sweep.references.contract import Parameters
+from capratio.sweep.references.rounding import SAFETY, projected
 
-# Random rounding of n terms grows as sqrt(n), as an output's in capratio.sweep.verify.
-SAFETY = 4.0
 # Tokens whose scores with all entries are held at once: 64 of a table of 2^17 are 64 MiB.
 CHUNK = 64
 
@@ -59,7 +58,7 @@ def _wrong_ids(ids: torch.Tensor, chosen: torch.Tensor) -> Iterator[Wrong]:
 def _wrong_signs(
     spec: MemoryTableSpec, parameters: Parameters, x: torch.Tensor, table: int, chosen: torch.Tensor, eps: float
 ) -> Iterator[Wrong]:
-    scores, rounding = _scores(parameters.row("lookup.planes", table), x, eps)
+    scores, rounding = projected(parameters.row("lookup.planes", table), x, eps)
     found = zip(chosen[:, 0].tolist(), scores.tolist(), rounding.tolist(), strict=True)
     for token, (entry, of_token, errors) in enumerate(found):
         text = f"{entry:b}".zfill(spec.bits) if spec.bits else ""
@@ -72,7 +71,7 @@ def _wrong_steps(
     spec: MemoryTableSpec, parameters: Parameters, x: torch.Tensor, table: int, chosen: torch.Tensor, eps: float
 ) -> Iterator[Wrong]:
     """Within rounding of a step's edge both of its sides are right."""
-    scores, rounding = _scores(parameters.row("lookup.slopes", table), x, eps)
+    scores, rounding = projected(parameters.row("lookup.slopes", table), x, eps)
     offsets = parameters.row("lookup.offsets", table)
     values = (scores + offsets) / spec.width
     errors = (rounding + SAFETY * eps * offsets.abs()) / spec.width + SAFETY * eps * values.abs()
@@ -89,7 +88,7 @@ def _wrong_steps(
 
 
 def _wrong_highest(router: torch.Tensor, x: torch.Tensor, chosen: torch.Tensor, eps: float) -> Iterator[Wrong]:
-    scores, rounding = _scores(router, x, eps)
+    scores, rounding = projected(router, x, eps)
     most, least = (scores + rounding).gather(1, chosen), scores - rounding
     highest_left = least.scatter(1, chosen, -torch.inf).amax(1)
     passed_over = (most < highest_left.unsqueeze(1)).any(1)
@@ -98,8 +97,3 @@ def _wrong_highest(router: torch.Tensor, x: torch.Tensor, chosen: torch.Tensor, 
         yield token, f"where another is higher by {float(highest_left[token] - most[token].min()):.3g}"
     for token in disordered.nonzero().flatten().tolist():
         yield token, "which are not in the order of their scores"
-
-
-def _scores(weight: torch.Tensor, x: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """The projections of tokens, (n, p), (N, p) -> (N, n), and how far rounding may take each of them."""
-    return x @ weight.T, SAFETY * sqrt(x.shape[1]) * eps * (x.abs() @ weight.abs().T)

@@ -9,9 +9,7 @@ import torch
 from capratio.cost.systems.contract import SystemSpec
 from capratio.cost.systems.moe_st import MoeStSpec
 from capratio.sweep.references.contract import Decisions, Parameters, Reference
-
-# Random rounding of a sum of n terms grows as sqrt(n) units of its terms' sizes; a wrong choice is off by far more.
-SAFETY = 4.0
+from capratio.sweep.references.rounding import SAFETY, projected
 
 
 class MoeStReference(Reference):
@@ -47,7 +45,7 @@ class MoeStReference(Reference):
         Whether the layer was in training is not known here: either of the two capacities is taken.
         """
         assert isinstance(spec, MoeStSpec)
-        logits, rounding = _logits(parameters["router"].detach(), x.detach(), eps)
+        logits, rounding = projected(parameters["router"].detach(), x.detach(), eps)
         return (
             _wrong_expert(logits, rounding, decisions)
             or _wrong_second(spec, logits, rounding, decisions, eps)
@@ -60,11 +58,6 @@ def _geglu(weight: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
     hidden = len(weight) // 2
     gate, value = weight[:hidden] @ row, weight[hidden:] @ row
     return gate * (1 + torch.erf(gate / sqrt(2))) / 2 * value
-
-
-def _logits(router: torch.Tensor, x: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of each token and expert, the logit and how far rounding may have moved it."""
-    return x @ router.T, SAFETY * sqrt(x.shape[1]) * eps * (x.abs() @ router.abs().T)
 
 
 def _wrong_expert(logits: torch.Tensor, rounding: torch.Tensor, decisions: Decisions) -> str | None:

@@ -1,5 +1,7 @@
 """How far rounding may have moved what a layer computed, so that a near tie is told from a wrong choice."""
 
+from math import sqrt
+
 import torch
 
 # Roundings of a term, and of the result, that a sum is allowed: libraries add in blocks, in any order. Of some 600,000
@@ -7,9 +9,21 @@ import torch
 _OF_TERMS, _OF_RESULT = 32.0, 8.0
 
 
+# Units of rounding that a sum, and a value that is computed of one, is allowed; a wrong choice is off by far more.
+SAFETY = 4.0
+
+
 def summed_eps(eps: float) -> float:
     """Of the dtype in which a sum runs whose operands have ``eps``: half types are summed in float32."""
     return min(eps, torch.finfo(torch.float32).eps)
+
+
+def projected(weight: torch.Tensor, x: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The projections of tokens, (n, p), (N, p) -> (N, n), and how far rounding may have moved each of them.
+
+    Random rounding of a sum grows as the root of its terms in units of their sizes; eps is of the sum.
+    """
+    return x @ weight.T, SAFETY * sqrt(x.shape[1]) * eps * (x.abs() @ weight.abs().T)
 
 
 def linear_error(
