@@ -78,7 +78,10 @@ class CostPoint:
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """The points of one group in one kind of call, by rising parameters."""
+    """The points of one group in one kind of call, by rising parameters.
+
+    Options that differ where parameters are equal, and so are not what grows, give a line each, named by them.
+    """
 
     name: str
     layer: str
@@ -130,15 +133,34 @@ def cost_lines(records: "Iterable[Record]") -> list[CostLine]:
         layers_of.setdefault(group, set()).add(layer)
     lines = [
         CostLine(
-            group if len(layers_of[group]) == 1 else f"{group}: {layer}",
+            (group if len(layers_of[group]) == 1 else f"{group}: {layer}") + words,
             layer,
             call,
-            tuple(sorted(map(_point, cases.values()), key=lambda point: point.parameters)),
+            tuple(sorted(points, key=lambda point: point.parameters)),
         )
         for (call, group, layer), cases in grouped.items()
+        for words, points in _apart(cases.values()).items()
     ]
     calls = list(dict.fromkeys(line.call for line in lines))
     return sorted(lines, key=lambda line: (calls.index(line.call), line.layer != DENSE, line.name))
+
+
+def _apart(cases: "Iterable[Sequence[Record]]") -> dict[str, list[CostPoint]]:
+    """The points of each line of some cases, by the words that set it apart from the others: ``""`` of one line."""
+    of_size: dict[int, list[tuple[dict[str, str], CostPoint]]] = {}
+    for records in cases:
+        point = _point(records)
+        of_size.setdefault(point.parameters, []).append((records[0].point.options or {}, point))
+    differing = set()
+    for beside in of_size.values():
+        names = {name for options, _ in beside for name in options}
+        differing |= {name for name in names if len({options.get(name) for options, _ in beside}) > 1}
+    lines: dict[str, list[CostPoint]] = {}
+    for options, point in (one for beside in of_size.values() for one in beside):
+        # One at its default is left out, as in a case's name.
+        said = ",".join(f"{name}={options[name]}" for name in sorted(differing & options.keys()))
+        lines.setdefault(f" [{said}]" if said else "", []).append(point)
+    return lines
 
 
 def _costs(exact: "Exact | None") -> bool:
@@ -157,6 +179,12 @@ def call_of(point: "Point") -> str:
         words.append(f"{point.routing} routing")
     if point.dtype != "float32":
         words.append(point.dtype)
+    if point.input != "text":
+        words.append(f"{point.input} input")
+    if point.threads != 1:
+        words.append(f"{point.threads} threads")
+    if point.device != "cpu":
+        words.append(point.device)
     return ", ".join(words)
 
 

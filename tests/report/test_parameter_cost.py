@@ -16,9 +16,9 @@ DENSE_FLOP = 2_000_000
 
 @pytest.fixture
 def record(records: list[Record]) -> Record:
-    """A measured forward pass, to be changed, of one token."""
+    """A measured forward pass of one token on one thread, to be changed."""
     measured = next(one for one in records if one.measured and one.point.pass_ == "forward")
-    return replace(measured, point=replace(measured.point, tokens=1))
+    return replace(measured, point=replace(measured.point, tokens=1, threads=1, input="text"))
 
 
 def case(record: Record, group: str, layer: str, parameters: int, latency_s: float, **given: Any) -> list[Record]:
@@ -145,6 +145,55 @@ def test_a_group_of_several_layers_gives_a_line_each(record: Record) -> None:
     records = [*case(record, "g", "moe-sparse", 10, 1e-4), *case(record, "g", "my.module:Layer", 10, 1e-4)]
 
     assert {"g: moe-sparse", "g: my.module:Layer"} == {line.name for line in cost_lines(records)}
+
+
+def test_calls_on_other_threads_inputs_and_devices_are_calls_of_their_own(record: Record) -> None:
+    usual = replace(record.point, input="text", threads=1, device="cpu")
+    calls = [usual, replace(usual, threads=2), replace(usual, input="images"), replace(usual, device="cuda")]
+
+    lines = cost_lines(
+        [
+            one
+            for point in calls
+            for size in (10**6, 10**7)
+            for one in case(replace(record, point=point), "mixture", "moe-sparse", size, 2e-4)
+        ]
+    )
+
+    assert [(call_of(point), [10**6, 10**7]) for point in calls] == [
+        (line.call, [point.parameters for point in line.points]) for line in lines
+    ]
+    assert len({line.call for line in lines}) == 4
+
+
+def test_options_that_differ_at_equal_parameters_give_lines_of_their_own(record: Record) -> None:
+    asked = [(experts, top_k) for experts in ("16", "64", "256") for top_k in (None, "1")]
+    records = []
+    for experts, top_k in asked:
+        options = {"experts": experts} | ({} if top_k is None else {"top_k": top_k})
+        found = case(record, "mixture", "moe-sparse", int(experts) * 10**5, 2e-4, options=options)
+        records += [replace(one, case=f"{one.case}/{top_k}") for one in found]
+
+    lines = cost_lines(records)
+
+    assert ["mixture", "mixture [top_k=1]"] == [line.name for line in lines]
+    assert all([16 * 10**5, 64 * 10**5, 256 * 10**5] == [point.parameters for point in line.points] for line in lines)
+
+
+def test_options_that_grow_together_stay_one_line(record: Record) -> None:
+    grown = [("4", "64"), ("8", "64"), ("16", "256")]
+
+    (line,) = cost_lines(
+        [
+            one
+            for place, (blocks, hidden) in enumerate(grown)
+            for one in case(
+                record, "policy", "block-policy", 10 ** (5 + place), 2e-4, options={"blocks": blocks, "hidden": hidden}
+            )
+        ]
+    )
+
+    assert ("policy", 3) == (line.name, len(line.points))
 
 
 def test_flop_are_held_against_the_dense_layer_of_equal_flop_along_the_whole_line(
