@@ -19,7 +19,7 @@ import torch
 
 from capratio.measure.machine import cpu_model
 from capratio.records.whole_file import write_whole
-from capratio.units import seconds, significant
+from capratio.units import counted, seconds, significant
 
 Content = dict[str, Any]
 Row = dict[str, Any]
@@ -91,8 +91,7 @@ def machine_conditions() -> dict[str, object]:
 
 def on_machine(conditions: dict[str, Any]) -> str:
     """The same in words."""
-    threads = conditions["threads"]
-    return f"{conditions['cpu_model']}, {threads} thread{'' if threads == 1 else 's'}, torch {conditions['torch']}"
+    return f"{conditions['cpu_model']}, {counted(conditions['threads'], 'thread')}, torch {conditions['torch']}"
 
 
 def kept_rows(path: Path, conditions: dict[str, Any]) -> list[Row]:

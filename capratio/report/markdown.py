@@ -8,7 +8,6 @@ from capratio.report.goal_table import HEADINGS as GOAL_HEADINGS
 from capratio.report.goal_table import WORDS as GOAL_WORDS
 from capratio.report.lead import headline_title, lead_sentence, unfinished
 from capratio.report.method import METHOD
-from capratio.report.parameter_cost import cost_lines
 from capratio.report.parameter_cost_tables import (
     BEHIND_HEADINGS,
     BEHIND_WORDS,
@@ -32,11 +31,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from capratio.records.store import Run
+    from capratio.report.parameter_cost import CostLine
     from capratio.scaling.verdict import Verdict
 
 
-def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFrame", command: str) -> str:
-    """The report as Markdown: title, lead, verdicts, cases, failures, machine, method, command."""
+def markdown_page(
+    run: "Run", verdicts: "Sequence[Verdict]", costs: "Sequence[CostLine]", frame: "pd.DataFrame", command: str
+) -> str:
+    """The report as Markdown: title, lead, costs, verdicts, cases, failures, machine, method, command."""
     parts = [
         f"# {markdown_text(headline_title(run))}",
         markdown_text(lead_sentence(run, frame)),
@@ -45,7 +47,7 @@ def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFram
             f"**{markdown_text(title)}.** {markdown_text(analysis)}".rstrip()
             for title, analysis in suite_table(run.machine)
         ),
-        *_parameter_cost(run),
+        *_parameter_cost(costs),
         "## Verdicts",
         verdict_headline(verdicts),
         markdown_table(
@@ -84,9 +86,9 @@ def markdown_page(run: "Run", verdicts: "Sequence[Verdict]", frame: "pd.DataFram
     return "\n\n".join(parts) + "\n"
 
 
-def _parameter_cost(run: "Run") -> list[str]:
+def _parameter_cost(costs: "Sequence[CostLine]") -> list[str]:
     parts = []
-    for table in cost_tables(cost_lines(run.records)):
+    for table in cost_tables(costs):
         parts += [
             f"### {markdown_text(table.call)}",
             markdown_table(PRICE_HEADINGS, table.prices),

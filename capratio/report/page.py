@@ -105,13 +105,17 @@ def write_report(run_dir: Path, out_dir: Path, command: str) -> ReportFiles:
 
 
 def render_page(
-    run: "Run", verdicts: "Sequence[Verdict]", figures: Sequence[DrawnFigure], evidence: Evidence, command: str
+    run: "Run",
+    verdicts: "Sequence[Verdict]",
+    figures: Sequence[DrawnFigure],
+    costs: "Sequence[CostLine]",
+    evidence: Evidence,
+    command: str,
 ) -> str:
-    """The page as HTML; everything that came from outside is escaped by the template."""
+    """The page as HTML; everything that came from outside is escaped by the template. costs: lines of the run."""
     rows = summary_rows(evidence.frame)
     common = common_parts(rows)
     beside = side_by_side_section(run.records)
-    costs = cost_lines(run.records)
     template = environment().get_template("page.html.j2")
     return template.render(
         title=headline_title(run),
@@ -217,19 +221,20 @@ def _section_figure(plan: FigurePlan) -> DrawnFigure:
 def _write(run: "Run", verdicts: "tuple[Verdict, ...]", out_dir: Path, command: str) -> ReportFiles:
     evidence = Evidence(tidy(summarise(run.records)), verdicts, run.ceilings)
     figures, kept = draw_figures(evidence)
-    rendered = render_page(run, verdicts, figures, evidence, command)
+    costs = cost_lines(run.records)
+    rendered = render_page(run, verdicts, figures, costs, evidence, command)
     holds = f"{len(evidence.frame)} cases"
     page = small_enough(rendered, "the", holds, "report fewer cases, one run a case file")
     files = ReportFiles(
         out_dir / "index.html", out_dir / "index.md", out_dir / "records.jsonl.gz", missing_peers(run.records)
     )
     files.index_html.write_text(page, encoding="utf-8")
-    files.markdown.write_text(markdown_page(run, verdicts, evidence.frame, command), encoding="utf-8")
+    files.markdown.write_text(markdown_page(run, verdicts, costs, evidence.frame, command), encoding="utf-8")
     if "capacity" in kept:
         svg = next(figure.svg for figure in figures if figure.name == "capacity")
         (out_dir / "capacity.svg").write_text(file_svg(str(svg)), encoding="utf-8")
         kept["capacity"].savefig(out_dir / "capacity.png", dpi=160)
-    main = cost_figure.draw_main(cost_lines(run.records))
+    main = cost_figure.draw_main(costs)
     if main is not None:
         main.figure.savefig(out_dir / "latency.png", dpi=160)
     inside = out_dir.resolve() == run.path.resolve()

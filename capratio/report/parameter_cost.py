@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from capratio.cost.spec import LAYERS
 from capratio.records.summary import summarise
 from capratio.report.side_by_side import Estimate, comparing, difference_over_processes
+from capratio.units import counted
 
 if TYPE_CHECKING:
     from capratio.records.record import Exact, Point, Record
@@ -172,7 +173,7 @@ def call_of(point: "Point") -> str:
     """A kind of call in words, what is usual left out: ``decode, cold`` or ``forward, 64 tokens, uniform routing``."""
     words = [point.pass_]
     if point.pass_ != "decode":
-        words.append(f"{point.tokens} token{'' if point.tokens == 1 else 's'}")
+        words.append(counted(point.tokens, "token"))
     if point.cache != "warm":
         words.append(point.cache)
     if point.routing != "measured":
@@ -182,7 +183,7 @@ def call_of(point: "Point") -> str:
     if point.input != "text":
         words.append(f"{point.input} input")
     if point.threads != 1:
-        words.append(f"{point.threads} threads")
+        words.append(counted(point.threads, "thread"))
     if point.device != "cpu":
         words.append(point.device)
     return ", ".join(words)

@@ -66,8 +66,8 @@ class ProductKeySpec(SystemSpec):
     @property
     def pairs(self) -> int:
         """Pairs of the i-th and the j-th highest sub-key that can be among the k highest: those with i j <= k."""
+        # Those with i up to the root, and those with j up to it, less those with both, which are in either.
         root = isqrt(self.top_k)
-        # Those with i <= root, those with j <= root, and twice counted, those with both: no loop over a huge k.
         return 2 * sum(self.top_k // i for i in range(1, root + 1)) - root**2
 
     @property
