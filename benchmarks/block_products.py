@@ -21,15 +21,15 @@ MASKS = ("own", "shared")
 
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)  # A tensor of inference mode could not be trained with.
-def draw_masks(tokens: int, blocks: int, live: int, masks: str) -> torch.Tensor:
-    """The live blocks of inputs and of outputs, bool (2, N, B): ``live`` of each row.
+def draw_masks(tokens: int, blocks: int, live: int, masks: str, device: torch.device | str = "cpu") -> torch.Tensor:
+    """The live blocks of inputs and of outputs, bool (2, N, B): ``live`` of each row, the same ones on every device.
 
     masks: ``own``, drawn for each token, or ``shared`` by all. Raises InputError for another word.
     """
     if masks not in MASKS:
         raise InputError(f"masks={masks!r} was given; use one of {', '.join(MASKS)}.")
     scores = torch.rand(2, tokens if masks == "own" else 1, blocks, generator=torch.Generator().manual_seed(0))
-    return (scores.argsort(2).argsort(2) < live).expand(2, tokens, blocks).contiguous()
+    return (scores.argsort(2).argsort(2) < live).expand(2, tokens, blocks).to(device).contiguous()
 
 
 class BlockProduct(CheckedLayer):
@@ -46,14 +46,18 @@ class BlockProduct(CheckedLayer):
 
     def compute(self, x: torch.Tensor) -> torch.Tensor:
         """As CheckedLayer's."""
-        live_in, live_out = draw_masks(len(x), *self.drawn)
+        live_in, live_out = self.masks(x)
         return block_linear(x, self.weight, None, live_in, live_out, self.backend)
 
     def expected(self, x: torch.Tensor) -> torch.Tensor:
         """As CheckedLayer's."""
-        live_in, live_out = draw_masks(len(x), *self.drawn).repeat_interleave(x.shape[1] // self.drawn[0], 2)
+        live_in, live_out = self.masks(x).repeat_interleave(x.shape[1] // self.drawn[0], 2)
         out: torch.Tensor = linear(x * live_in, self.weight.double()) * live_out
         return out
+
+    def masks(self, x: torch.Tensor) -> torch.Tensor:
+        """As ``draw_masks`` gives them for a batch, where it lies."""
+        return draw_masks(len(x), *self.drawn, x.device)
 
 
 class KeptBlockSparse(BlockProduct):
@@ -66,6 +70,6 @@ class KeptBlockSparse(BlockProduct):
     def compute(self, x: torch.Tensor) -> torch.Tensor:
         """As CheckedLayer's; forward alone."""
         if self.kept is None:
-            live_in, live_out = draw_masks(len(x), *self.drawn)
+            live_in, live_out = self.masks(x)
             self.kept = live_weight(self.weight.detach(), live_in[0], live_out[0])
         return torch.mm(self.kept, x.t()).t().contiguous()

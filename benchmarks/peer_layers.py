@@ -90,14 +90,14 @@ class EmbeddingBagTable(CheckedLayer):
         return x + self.bags.weight.double()[self._rows(x)].sum(1)
 
     def _rows(self, x: torch.Tensor) -> torch.Tensor:
-        return draw_rows(self.bags.num_embeddings, len(x), self.lookups)
+        return draw_rows(self.bags.num_embeddings, len(x), self.lookups, x.device)
 
 
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)  # A tensor of inference mode could not be trained with.
-def draw_rows(rows: int, tokens: int, lookups: int) -> torch.Tensor:
-    """Rows to look up, (N, m) in 0..rows - 1, the same ones whenever they are asked for."""
-    return torch.randint(rows, (tokens, lookups), generator=torch.Generator().manual_seed(0))
+def draw_rows(rows: int, tokens: int, lookups: int, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Rows to look up, (N, m) in 0..rows - 1, the same ones whenever and on whichever device they are asked for."""
+    return torch.randint(rows, (tokens, lookups), generator=torch.Generator().manual_seed(0)).to(device)
 
 
 class DroppingMixture(nn.Module):

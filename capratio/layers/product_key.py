@@ -112,7 +112,13 @@ class ProductKeyMemory(ConditionalLayer):
         """The highest pairs of each head with their scores: (N, heads, 2, keys) -> (N, heads, top_k), twice."""
         best, place = scores.topk(self.spec.top_k, 3)
         (first, second), (left, right) = best.unbind(2), self.ranks
-        sums = first.index_select(2, left) + second.index_select(2, right)
+        sums = _pick(first, left) + _pick(second, right)
         highest, pair = sums.topk(self.spec.top_k, 2)
         i, j = place.unbind(2)
         return highest, i.gather(2, left[pair]) * self.spec.keys + j.gather(2, right[pair])
+
+
+def _pick(ranked: torch.Tensor, ranks: torch.Tensor) -> torch.Tensor:
+    """Entries of the last dimension, some of them often: (N, heads, top_k), (P,) -> (N, heads, P)."""
+    # Each gradient adds in a fixed order on one kind of device and not on the other.
+    return ranked[:, :, ranks] if ranked.is_cuda else ranked.index_select(2, ranks)

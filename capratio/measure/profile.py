@@ -102,7 +102,8 @@ def profile_call(
     with garbage_collector_off():
         for index in range(WARMUP_CALLS):
             step(index, FIRST_CALL)
-        with torch.profiler.profile(activities=activities) as profiler:
+        # torch 2.11 warns without it that events of former cycles are gone; there is one cycle.
+        with torch.profiler.profile(activities=activities, acc_events=True) as profiler:
             # The profiler sets itself up during the first call.
             step(WARMUP_CALLS, FIRST_CALL)
             for index in range(calls):
