@@ -5,6 +5,7 @@ from capratio.scaling.claims.claim import Claim
 from capratio.scaling.claims.collapsed_latency_flat_over_depth import CollapsedLatencyFlatOverDepth
 from capratio.scaling.claims.dense_flop import DenseFlop
 from capratio.scaling.claims.executed_flop import ExecutedFlop
+from capratio.scaling.claims.fast_feedforward_counts import FastFeedforwardCounts
 from capratio.scaling.claims.memory_over_parameters import MemoryOverParameters
 from capratio.scaling.claims.overhead_flop_per_unit import OverheadFlopPerUnit
 from capratio.scaling.claims.parameters import Parameters
@@ -28,6 +29,7 @@ CLAIMS: dict[str, type[Claim]] = {
     "executed-flop": ExecutedFlop,
     "touched-parameters": TouchedParameters,
     "system-counts": SystemCounts,
+    "fast-feedforward-counts": FastFeedforwardCounts,
     "path-latency-over-depth": PathLatencyOverDepth,
     "path-latency-over-in-features": PathLatencyOverInFeatures,
     "path-latency-over-out-features": PathLatencyOverOutFeatures,
