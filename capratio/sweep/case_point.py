@@ -8,10 +8,12 @@ from typing import Any
 from capratio.cost.executed import has_orders
 from capratio.cost.spec import DENSE_GRADIENT, GATES_OF, HIDDEN, MAX_DEPTH, TOUCHED_LAYERS, check_bits
 from capratio.cost.systems.contract import LARGEST_SIZE, SystemSpec
+from capratio.cost.systems.memory_table import MemoryTableSpec
 from capratio.cost.systems.table import SYSTEMS
 from capratio.errors import InputError
 from capratio.records.record import Point
 from capratio.sweep.case import is_user_layer, spec_of, tree_spec_of
+from capratio.sweep.case_backend import check_backend
 
 SIZES = ("in_features", "out_features", "hidden", "tokens", "threads")
 # A user's layer runs as it is.
@@ -64,6 +66,8 @@ def _other_point(chosen: dict[str, Any], options: dict[str, str], where: str) ->
         spec = spec_of(point)
         assert isinstance(spec, SystemSpec)
         check_system_routing(spec, point.routing)
+        _check_ids(spec, point)
+        check_backend(point, spec)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     # Options at their defaults are left out, so that what is the same has one name.
@@ -93,6 +97,17 @@ def check_system_routing(spec: SystemSpec, routing: str) -> None:
         f"routing = {routing!r} with layer = {spec.layer!r}{option}, whose choices no direction of the input imposes; "
         f"use {other}routing = 'measured'."
     )
+
+
+def _check_ids(spec: SystemSpec, point: Point) -> None:
+    """Raise InputError for a table that looks up by token ids which neither the input nor the routing gives."""
+    if not isinstance(spec, MemoryTableSpec) or spec.lookup != "ids":
+        return
+    if point.routing == "measured" and point.input != "text":
+        raise InputError(
+            f"input = {point.input!r} with layer = {point.layer!r} and lookup=ids has no token ids to look up by; use "
+            "input = 'text', or routing = 'uniform', 'zipf' or 'single'."
+        )
 
 
 def _check_user_call(chosen: dict[str, Any], where: str) -> None:
@@ -146,6 +161,7 @@ def _tree_point(chosen: dict[str, Any], where: str) -> Point:
     try:
         spec = tree_spec_of(point)
         check_bits(spec)
+        check_backend(point, None)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     # Without several orders every value of the key gives the same case.

@@ -43,6 +43,27 @@ def points(tmp_path: Path, group: str) -> list[Point]:
             'layer = "fast-feedforward"\nrouting = "uniform"',
             "with gate = 'descent'; a routing is imposed through the signs that a gate reads, use routing = 'measured'",
         ),
+        (
+            'layer = "memory-table"\ninput = ["text", "gaussian"]\noptions = { lookup = "ids" }',
+            "input = 'gaussian' with layer = 'memory-table' and lookup=ids has no token ids to look up by; use input = "
+            "'text', or routing = 'uniform', 'zipf' or 'single'.",
+        ),
+        (
+            'layer = "moe-sparse"\nbackend = "bsr"',
+            "backend = 'bsr' with layer = 'moe-sparse', whose operation has none of that name; use one of auto, "
+            "reference, cpu, cuda, grouped-mm, hf-eager, hf-batched-mm, hf-grouped-mm.",
+        ),
+        ('layer = "block-policy"\nbackend = ["auto", "grouped-mm"]', "use one of auto, reference, cpu, cuda, dense-"),
+        (
+            'layer = "memory-table"\nbackend = "embedding-bag"\noptions = { consumption = ["add", "expert"] }',
+            "with layer = 'memory-table' and consumption=expert, whose operation has none of that name",
+        ),
+        (
+            'layer = "tree"\nbackend = "grouped-mm"\nform = ["collapsed", "path"]\ndepth = 1',
+            "backend = 'grouped-mm' with layer = 'tree-shared' and form=path, whose operation has none of that name; "
+            "use one of auto, reference, cpu, cuda.",
+        ),
+        ('layer = "altup"\nbackend = "grouped-mm"', "backend = 'grouped-mm' with layer = 'altup', whose operation"),
         (f'layer = "dense"\ntokens = {2**31}', "tokens = 2147483648; it must be at most 2147483647"),
         (f'layer = "mine:A"\nout_features = 1{"0" * 400}', "0; it must be at most 2147483647"),
         ('layer = "tree"\ntokens = -1', "tokens = -1 and threads = 1"),
@@ -103,3 +124,12 @@ def test_an_answer_may_be_selected_by_the_gate(tmp_path: Path) -> None:
     found = points(tmp_path, 'layer = "tree"\ndepth = 2\ngate = ["signs", "hyperplanes"]\n' + expected)
 
     assert ["signs", "hyperplanes"] == [point.gate for point in found]
+
+
+@pytest.mark.parametrize("routing", ["uniform", "zipf", "single"])
+def test_ids_come_of_a_routing_where_the_input_has_none(tmp_path: Path, routing: str) -> None:
+    group = f'layer = "memory-table"\noptions = {{ lookup = "ids" }}\ninput = "gaussian"\nrouting = "{routing}"'
+
+    (point,) = points(tmp_path, group)
+
+    assert ("gaussian", routing) == (point.input, point.routing)
