@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from capratio.layers.conditional_layer import ConditionalLayer, Outcome
-from capratio.sweep.references.contract import Decisions, Parameters
+from capratio.sweep.references.contract import Decisions, Parameters, Place
 from capratio.sweep.references.moved import RUNS, moved, squared_distance
 from capratio.sweep.references.table import REFERENCES
 from capratio.sweep.verify import WrongAnswerError, chosen_tokens, gradient_part
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from capratio.sweep.system_trial import Batch, SystemCall
 
 Change = Callable[[torch.Tensor], torch.Tensor]
-# A parameter's name, and an index of its first sizes.
-Part = tuple[str, tuple[int, ...]]
+# A parameter's name, and where in it.
+Part = tuple[str, Place]
 INPUT: Part = ("", ())
 
 HALF_TYPES = (torch.float16, torch.bfloat16)
@@ -143,8 +143,8 @@ def _verify_parameter(
     layer: ConditionalLayer,
     name: str,
     parameter: torch.nn.Parameter,
-    expected: Mapping[tuple[int, ...], torch.Tensor],
-    moved_by: Mapping[tuple[int, ...], torch.Tensor | None],
+    expected: Mapping[Place, torch.Tensor],
+    moved_by: Mapping[Place, torch.Tensor | None],
     flow: float,
 ) -> None:
     """Compare the parts of a gradient that the reference has, and see that all the rest is zero.
@@ -153,7 +153,7 @@ def _verify_parameter(
     """
     reached = 0
     for place, exact in expected.items():
-        where = f" at {', '.join(map(str, place))}" if place else ""
+        where = f" at {', '.join(map(_shown, place))}" if place else ""
         own = gradient_part(_gradient(parameter), place)
         compare(own, exact, layer, f"gradient of {name}{where}", moved_by[place], flow)
         reached += int(own.count_nonzero())
@@ -164,6 +164,10 @@ def _verify_parameter(
         raise WrongAnswerError(
             f"the gradient of {name} is not zero at {found - reached} elements that no compared token reaches."
         )
+
+
+def _shown(index: int | range) -> str:
+    return f"{index.start} to {index.stop - 1}" if isinstance(index, range) else str(index)
 
 
 def _gradient(tensor: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ import torch
 
 from capratio.cost.spec import LayerSpec
 from capratio.sweep.reference import TokenWeights, parameter_gradients, token_weights, wrong_decision
+from capratio.sweep.references.contract import Place, part_of
 
 # Every token of a batch up to this many, and this many seeded ones of a larger batch, are compared with the reference.
 VERIFIED_TOKENS = 64
@@ -77,10 +78,10 @@ def verify_parameter_gradients(
             _compare(got, row.gradient, row.magnitude, max(row.terms, 1), f"gradient of {name}{place}")
 
 
-def gradient_part(gradient: torch.Tensor, place: tuple[int, ...]) -> torch.Tensor:
-    """A gradient, dense or sparse, at an index of its first sizes; all of it at ()."""
+def gradient_part(gradient: torch.Tensor, place: Place) -> torch.Tensor:
+    """A gradient, dense or sparse, at a place, of a sparse one at single indices; all of it at ()."""
     if not gradient.is_sparse:
-        return gradient[place]
+        return part_of(gradient, place)
     if not place:
         return gradient.to_dense()
     row = torch.tensor(place, device=gradient.device).unsqueeze(1)

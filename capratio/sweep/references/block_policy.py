@@ -1,5 +1,7 @@
 """The answer of the block policy network, block by block, and whether its coins fell as their probabilities say."""
 
+from collections.abc import Iterator
+from itertools import compress
 from math import log
 
 import torch
@@ -8,6 +10,9 @@ from capratio.cost.systems.block_policy import BlockPolicySpec
 from capratio.cost.systems.contract import SystemSpec
 from capratio.sweep.references.contract import Decisions, Parameters, Reference
 from capratio.sweep.references.rounding import linear_error, summed_eps
+
+# Neighbouring features of a layer, and their values; what stands in no piece is zero.
+Piece = tuple[range, torch.Tensor]
 
 
 class BlockPolicyReference(Reference):
@@ -20,10 +25,11 @@ class BlockPolicyReference(Reference):
     ) -> torch.Tensor:
         """One token's output, its coins as decided."""
         assert isinstance(spec, BlockPolicySpec)
-        h, live = x[token], decisions["live"][token].tolist()
+        live = decisions["live"][token].tolist()
+        pieces = [(range(spec.in_features), x[token])]
         for layer in range(spec.hidden_layers):
-            h = _hidden(spec, parameters, h, layer, live[layer])
-        return parameters[f"biases.{spec.hidden_layers}"] + parameters[f"weights.{spec.hidden_layers}"] @ h
+            pieces = _hidden(spec, parameters, pieces, layer, live[layer])
+        return _product(parameters, spec.hidden_layers, range(spec.out_features), pieces)
 
     def wrong_decision(
         self, spec: SystemSpec, parameters: Parameters, x: torch.Tensor, decisions: Decisions, eps: float
@@ -39,35 +45,49 @@ class BlockPolicyReference(Reference):
 
 
 def _hidden(
-    spec: BlockPolicySpec, parameters: Parameters, h: torch.Tensor, layer: int, live: list[bool]
-) -> torch.Tensor:
-    """A hidden layer's values, zero in dead blocks."""
-    values = []
-    for block, alive in enumerate(live):
-        weight, bias = _of_block(spec, parameters, layer, block)
-        total = weight @ h + bias if alive else torch.zeros_like(bias)
-        values.append(torch.tanh(total) if spec.activation == "tanh" else total * (total > 0))
-    return torch.cat(values)
+    spec: BlockPolicySpec, parameters: Parameters, pieces: list[Piece], layer: int, live: list[bool]
+) -> list[Piece]:
+    """A hidden layer's live blocks."""
+    hidden = []
+    for units in _live_units(spec, live):
+        total = _product(parameters, layer, units, pieces)
+        hidden.append((units, torch.tanh(total) if spec.activation == "tanh" else total * (total > 0)))
+    return hidden
 
 
-def _of_block(
-    spec: BlockPolicySpec, parameters: Parameters, layer: int, block: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The weights and biases of a block's units."""
-    units = slice(block * spec.block_size, (block + 1) * spec.block_size)
-    return parameters[f"weights.{layer}"][units], parameters[f"biases.{layer}"][units]
+def _product(parameters: Parameters, layer: int, rows: range, pieces: list[Piece]) -> torch.Tensor:
+    """W h + b of some rows."""
+    total = parameters.row(f"biases.{layer}", rows)
+    for columns, values in pieces:
+        total = total + parameters.row(f"weights.{layer}", rows, columns) @ values
+    return total
+
+
+def _live_units(spec: BlockPolicySpec, live: list[bool]) -> Iterator[range]:
+    """The units of each live block."""
+    for block in compress(range(spec.blocks), live):
+        yield range(block * spec.block_size, (block + 1) * spec.block_size)
+
+
+def _whole(like: torch.Tensor, features: int, pieces: list[Piece]) -> torch.Tensor:
+    """A layer's values, zero in dead blocks."""
+    whole = like.new_zeros(features)
+    for columns, values in pieces:
+        whole[columns.start : columns.stop] = values
+    return whole
 
 
 def _wrong_coin(
     spec: BlockPolicySpec, parameters: Parameters, x: torch.Tensor, decisions: Decisions, token: int, eps: float
 ) -> str | None:
     """Of one token; errors are bounds on how far rounding moved a value, carried from layer to layer."""
-    h, error = x, torch.zeros_like(x)
+    pieces, h, error = [(range(len(x)), x)], x, torch.zeros_like(x)
     live, draws = decisions["live"][token].tolist(), decisions["uniform"][token].tolist()
     for layer in range(spec.hidden_layers):
         if layer > 0:
             error = _hidden_error(spec, parameters, h, error, layer - 1, live[layer - 1], eps)
-            h = _hidden(spec, parameters, h, layer - 1, live[layer - 1])
+            pieces = _hidden(spec, parameters, pieces, layer - 1, live[layer - 1])
+            h = _whole(x, spec.hidden, pieces)
         weight = parameters[f"policies.{layer}.weight"]
         bias = parameters[f"policies.{layer}.bias"] + log(spec.rate / (1 - spec.rate))
         chances = torch.sigmoid(weight @ h + bias).tolist()
@@ -94,8 +114,8 @@ def _hidden_error(
     eps: float,
 ) -> torch.Tensor:
     """How far a hidden layer's values may be off, from the layer before it; f widens nothing, and a dead block is 0."""
-    errors = []
-    for block, alive in enumerate(live):
-        weight, bias = _of_block(spec, parameters, layer, block)
-        errors.append(linear_error(weight, bias, h, error, eps) if alive else torch.zeros_like(bias))
-    return torch.cat(errors)
+    columns, off = range(len(h)), []
+    for units in _live_units(spec, live):
+        weight, bias = parameters.row(f"weights.{layer}", units, columns), parameters.row(f"biases.{layer}", units)
+        off.append((units, linear_error(weight, bias, h, error, eps)))
+    return _whole(h, spec.hidden, off)

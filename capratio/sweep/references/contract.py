@@ -11,6 +11,15 @@ from capratio.cost.systems.contract import SystemSpec
 Decisions = Mapping[str, torch.Tensor]
 
 
+# Of a parameter's first sizes: an index, or several neighbouring ones.
+Place = tuple[int | range, ...]
+
+
+def part_of(value: torch.Tensor, place: Place) -> torch.Tensor:
+    """A view of the part at a place; of all of it at ()."""
+    return value[tuple(slice(one.start, one.stop) if isinstance(one, range) else one for one in place)]
+
+
 class Parameters:
     """A layer's parameters in float64, row by row, so that a table of gigabytes is not converted.
 
@@ -23,7 +32,7 @@ class Parameters:
         """state: the layer's ``state_dict()``. change: what becomes of each part as it is read; nothing if None."""
         self._state = state
         self._change = change
-        self.read: dict[tuple[str, tuple[int, ...]], torch.Tensor] = {}
+        self.read: dict[tuple[str, Place], torch.Tensor] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._state
@@ -36,10 +45,10 @@ class Parameters:
         """What a layer computes and rounds to its dtype: changed as what is read, itself where nothing is."""
         return value if self._change is None else self._change(value)
 
-    def row(self, name: str, *place: int) -> torch.Tensor:
-        """The part of a parameter at an index of its first sizes."""
+    def row(self, name: str, *place: int | range) -> torch.Tensor:
+        """The part of a parameter at an index of its first sizes, or at neighbouring ones."""
         if (name, place) not in self.read:
-            value = self._state[name][place] if place else self._state[name]
+            value = part_of(self._state[name], place)
             exact = value.detach().double() if value.is_floating_point() else value
             if self._change is not None and exact.is_floating_point():
                 exact = self._change(exact)

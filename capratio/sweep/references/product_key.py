@@ -7,8 +7,8 @@ from capratio.cost.systems.product_key import ProductKeySpec
 from capratio.sweep.references.contract import Decisions, Parameters, Reference
 from capratio.sweep.references.rounding import linear_error
 
-# Pairs of all tokens of a chunk: 32 MiB of float64.
-SCORES_AT_ONCE = 2**22
+# Scores, and how far rounding may have moved each of them.
+Scored = tuple[torch.Tensor, torch.Tensor]
 
 
 class ProductKeyReference(Reference):
@@ -35,50 +35,55 @@ class ProductKeyReference(Reference):
         """A value outside of the memory or chosen twice by a head, or one whose score another's of all keys² beats."""
         assert isinstance(spec, ProductKeySpec)
         chosen = decisions["rows"].view(len(x), spec.heads, spec.top_k)
-        step = max(1, SCORES_AT_ONCE // spec.values)
         with torch.no_grad():
             for head in range(spec.heads):
-                for first in range(0, len(x), step):
-                    part = slice(first, first + step)
-                    wrong = _wrong_rows(chosen[part, head], *_scores(spec, parameters, x[part], head, eps))
+                halves = _half_scores(spec, parameters, x, head, eps)
+                for token in range(len(x)):
+                    wrong = _wrong_rows(chosen[token, head], [(score[token], off[token]) for score, off in halves], eps)
                     if wrong:
-                        return f"head {head} of token {first + wrong[0]} {wrong[1]}"
+                        return f"head {head} of token {token} {wrong}"
         return None
 
 
-def _wrong_rows(chosen: torch.Tensor, scores: torch.Tensor, errors: torch.Tensor) -> tuple[int, str] | None:
-    """The first token with a wrong value, and what is wrong.
+def _wrong_rows(chosen: torch.Tensor, halves: list[Scored], eps: float) -> str | None:
+    """What is wrong with the values that a head reads for a token.
 
-    chosen: (N, k). scores, errors: (N, keys²), of all pairs.
+    chosen: (k,). halves: the scores of the sub-keys with each half of the query, (keys,), and their errors.
     """
-    values = scores.shape[1]
-    for token, rows in enumerate(chosen.tolist()):
-        if len(set(rows)) < len(rows) or not all(0 <= row < values for row in rows):
-            return token, f"reads the values {rows}, which are not {len(rows)} of 0 to {values - 1}"
-    most = (scores + errors).gather(1, chosen)
-    least = (scores - errors).scatter(1, chosen, -torch.inf)
-    outdone = (most.amin(1) < least.amax(1)).nonzero().flatten().tolist()
-    if not outdone:
+    (first, _), (second, _) = halves
+    keys, rows = len(second), chosen.tolist()
+    if len(set(rows)) < len(rows) or not all(0 <= row < keys * keys for row in rows):
+        return f"reads the values {rows}, which are not {len(rows)} of 0 to {keys * keys - 1}"
+    left, right = chosen // keys, chosen % keys
+    score, off = (one.diagonal() for one in _pairs(halves, left, right, eps))
+    most = score + off
+    lowest = most.min()
+    # A pair scores more only where its half does with the best of the other: few of all keys² are left.
+    left = (first + second.max() > lowest).nonzero().squeeze(1)
+    right = (second + first.max() > lowest).nonzero().squeeze(1)
+    score, off = _pairs(halves, left, right, eps)
+    others = left.unsqueeze(1) * keys + right
+    better = (score - off > lowest) & ~torch.isin(others, chosen)
+    if not better.any():
         return None
-    token = outdone[0]
-    row, other = int(chosen[token, most[token].argmin()]), int(least[token].argmax())
-    return token, f"reads value {row}, whose score is not among its {chosen.shape[1]} highest, as that of {other} is"
+    row, other = rows[int(most.argmin())], int(others[better][0])
+    return f"reads value {row}, whose score is not among its {len(rows)} highest, as that of {other} is"
 
 
-def _scores(
-    spec: ProductKeySpec, parameters: Parameters, x: torch.Tensor, head: int, eps: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The scores of all pairs with each token's query, (N, keys²), and how far rounding may have moved each of them."""
+def _half_scores(spec: ProductKeySpec, parameters: Parameters, x: torch.Tensor, head: int, eps: float) -> list[Scored]:
+    """The scores of the sub-keys with each half of the tokens' queries, (N, keys), with their errors."""
     own, zero = 2 * spec.key_features * head, x.new_zeros(1)
     query = parameters["query"][own : own + 2 * spec.key_features]
-    left, right = parameters["sub_keys"][head]
-    u, v = torch.tensor_split(x @ query.T, 2, 1)
-    u_off, v_off = torch.tensor_split(linear_error(query, zero, x, torch.zeros_like(x), eps), 2, 1)
-    first, second = linear_error(left, zero, u, u_off, eps), linear_error(right, zero, v, v_off, eps)
-    scores = _pairs(u @ left.T, v @ right.T)
-    return scores, _pairs(first, second) + eps * scores.abs()
+    values = torch.tensor_split(x @ query.T, 2, 1)
+    errors = torch.tensor_split(linear_error(query, zero, x, torch.zeros_like(x), eps), 2, 1)
+    return [
+        (value @ sub_keys.T, linear_error(sub_keys, zero, value, error, eps))
+        for value, error, sub_keys in zip(values, errors, parameters["sub_keys"][head], strict=True)
+    ]
 
 
-def _pairs(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """The sums of all pairs, (N, keys), (N, keys) -> (N, keys²)."""
-    return (first.unsqueeze(2) + second.unsqueeze(1)).flatten(1)
+def _pairs(halves: list[Scored], left: torch.Tensor, right: torch.Tensor, eps: float) -> Scored:
+    """The scores of all pairs of some sub-keys, (L,), (R,) -> (L, R), and their errors."""
+    (first, first_off), (second, second_off) = halves
+    score = first[left].unsqueeze(1) + second[right]
+    return score, first_off[left].unsqueeze(1) + second_off[right] + eps * score.abs()
