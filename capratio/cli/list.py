@@ -1,10 +1,16 @@
 """``capratio list``: the names that cases and commands understand."""
 
+from collections.abc import Sequence
+
 import click
 
 KINDS = ("layers", "cases", "claims")
 # What follows a kind's name in the line above its list.
-ABOUT = {"layers": ", each with its options and their defaults; of several words the first is the default"}
+ABOUT = {
+    "layers": ", each with its options and their defaults; of several words the first is the default",
+    "cases": ", files that `capratio sweep` takes by these names, and how many cases each holds",
+    "claims": ", each with its law",
+}
 WIDTH = 100
 NAME_WIDTH = 18
 
@@ -55,12 +61,12 @@ def _layers() -> str:
     return "\n".join(entries)
 
 
-def _entry(layer: str, sentence: str, options: list[str]) -> str:
-    """A layer with what it is, and below that its options, within the lines of a terminal."""
+def _entry(name: str, sentence: str, options: Sequence[str] = (), width: int = NAME_WIDTH) -> str:
+    """A name with what it is, and below that its options, within the lines of a terminal."""
     from textwrap import wrap
 
-    hanging = " " * NAME_WIDTH
-    lines = wrap(sentence, WIDTH, initial_indent=layer.ljust(NAME_WIDTH), subsequent_indent=hanging)
+    hanging = " " * width
+    lines = wrap(sentence, WIDTH, initial_indent=name.ljust(width), subsequent_indent=hanging)
     further = hanging + "  "
     return "\n".join(
         [
@@ -77,22 +83,21 @@ def _entry(layer: str, sentence: str, options: list[str]) -> str:
 
 
 def _cases() -> str:
-    from capratio.display import text_table
     from capratio.sweep.case_file import bundled_case_files, read_case_files, read_suites
 
-    rows = []
-    for name, path in sorted(bundled_case_files().items()):
+    entries, files = [], bundled_case_files()
+    for name, path in files.items():
         (suite,) = read_suites([path])
-        rows.append((name, len(read_case_files([path])), suite.title or None, str(path)))
-    return text_table(["file", "cases", "title", "path"], rows, left=["file", "title", "path"])
+        entries.append(_entry(f"{name:<10}{len(read_case_files([path])):>6}", suite.title))
+    # On a line of its own, since a folder may be wider than a terminal.
+    return "\n".join([*entries, "The files lie in", str(next(iter(files.values())).parent)])
 
 
 def _claims() -> str:
-    from capratio.display import text_table
     from capratio.scaling.claims import CLAIMS
 
-    rows = [(claim, _first_sentence(kind.__doc__)) for claim, kind in CLAIMS.items()]
-    return text_table(["claim", "law"], rows, left=["claim", "law"])
+    width = max(map(len, CLAIMS)) + 2
+    return "\n".join(_entry(claim, _first_sentence(kind.__doc__), width=width) for claim, kind in CLAIMS.items())
 
 
 def _first_sentence(docstring: str | None) -> str:

@@ -2,22 +2,17 @@
 
 import pytest
 
+from capratio.cli.list import KINDS
 from capratio.cli.main import run
 from capratio.cost.systems.contract import defaults
 from capratio.cost.systems.table import SYSTEMS
-from capratio.sweep.case_file import bundled_case_files, read_suites
+from capratio.scaling.claims import CLAIMS
+from capratio.sweep.case_file import bundled_case_files, read_case_files, read_suites
 
 
-def rows(capsys: pytest.CaptureFixture[str], kind: str) -> dict[str, str]:
-    """Name → the rest of its line."""
-    assert 0 == run(["list", kind])
-    lines = [line.partition(" ") for line in capsys.readouterr().out.splitlines()[3:]]
-    return {name: rest.strip() for name, _, rest in lines}
-
-
-def layers(capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
+def entries(kind: str, capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
     """Name → the lines beside it and below it."""
-    assert 0 == run(["list", "layers"])
+    assert 0 == run(["list", kind])
     found: dict[str, list[str]] = {}
     for line in capsys.readouterr().out.splitlines()[1:]:
         if not line.startswith(" "):
@@ -28,7 +23,7 @@ def layers(capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
 
 
 def test_a_layer_is_listed_with_what_it_is_and_its_options(capsys: pytest.CaptureFixture[str]) -> None:
-    found = layers(capsys)
+    found = entries("layers", capsys)
 
     trees = ["dense", "tree-shared", "tree-unit", "tree-bias", "fast-feedforward"]
     others = ["act", "altup", "block-policy", "dynamic-gate", "memory-table", "moe-sparse", "moe-st", "product-key"]
@@ -46,23 +41,34 @@ def test_a_layer_is_listed_with_what_it_is_and_its_options(capsys: pytest.Captur
 def test_every_option_of_a_system_is_listed_and_its_default_is_taken_back(
     layer: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = layers(capsys)[layer]
+    lines = entries("layers", capsys)[layer]
 
     listed = dict(word.split("=") for line in lines for word in line.split() if "=" in word)
     assert list(defaults(SYSTEMS[layer])) == list(listed)
     assert {} == SYSTEMS[layer].from_options(256, 256, listed).options
 
 
-def test_layers_fit_a_terminal_of_a_hundred_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    assert 0 == run(["list", "layers"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_list_fits_a_terminal_of_a_hundred_columns(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run(["list", kind])
 
-    assert max(map(len, capsys.readouterr().out.splitlines())) <= 100
+    folder = str(next(iter(bundled_case_files().values())).parent)
+    assert max(len(line) for line in capsys.readouterr().out.splitlines() if line != folder) <= 100
 
 
-def test_a_case_file_is_listed_with_its_title(capsys: pytest.CaptureFixture[str]) -> None:
-    cases = rows(capsys, "cases")
+def test_a_case_file_is_listed_with_its_title_its_cases_and_its_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    found = entries("cases", capsys)
 
     for name, path in bundled_case_files().items():
         (suite,) = read_suites([path])
-        assert suite.title in cases[name]
-        assert cases[name].endswith(str(path))
+        assert f"{len(read_case_files([path]))}  {suite.title}" == " ".join(found[name])
+        assert str(path.parent) in found
+    assert bundled_case_files().keys() == set(list(found)[:-2])
+
+
+def test_a_claim_is_listed_with_its_law(capsys: pytest.CaptureFixture[str]) -> None:
+    found = entries("claims", capsys)
+
+    assert list(CLAIMS) == list(found)
+    dense = "Every layer pays the dense product, 2·p·q FLOP a token, whatever its depth; training pays it three times."
+    assert dense == " ".join(found["dense-flop"])
