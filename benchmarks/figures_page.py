@@ -6,11 +6,11 @@ made again. example: python -m benchmarks.figures_page reports/figures-in-kind/R
 
 import argparse
 import json
-import re
 from pathlib import Path
 
 from benchmarks import active_parameters, block_policy_digits, block_sparse_speedup, moe_balance, moe_dropped_tokens
 from benchmarks.figure import Content, Figure
+from benchmarks.marked_place import around
 from capratio.records.whole_file import write_whole
 
 FIGURES = (
@@ -37,13 +37,9 @@ def filled(page: str, folder: Path) -> str:
     Raises ValueError where the page has no place for a figure, and OSError where a file is missing.
     """
     for figure in FIGURES:
-        begin, end = f"<!-- {figure.name} -->", f"<!-- /{figure.name} -->"
-        place = re.compile(f"{re.escape(begin)}\n.*?{re.escape(end)}", re.DOTALL)
-        if not place.search(page):
-            raise ValueError(f"the page has no lines {begin} and {end}; add them where the table is to stand.")
+        before, after = around(page, figure.name)
         content = json.loads((folder / f"{figure.name}.json").read_text())
-        before, after = place.split(page, maxsplit=1)
-        page = f"{before}{begin}\n\n{block(figure, content)}\n\n{end}{after}"
+        page = f"{before}\n\n{block(figure, content)}\n\n{after}"
     return page
 
 

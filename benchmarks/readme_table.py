@@ -1,0 +1,244 @@
+"""Fills the numbers of systems in the README from the published reports; its other prose is written by hand.
+
+Two places are made again: ``systems_table`` and ``systems_figures``. Numbers are those of the reports' Markdown, digit
+by digit. example: python -m benchmarks.readme_table README.md
+"""
+
+import argparse
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from benchmarks.marked_place import around
+from capratio.records.whole_file import write_whole
+from capratio.units import counted
+
+SYSTEMS, EXPERTS = "reports/amd-epyc-2-cores-systems/index.md", "reports/amd-epyc-2-cores-experts/index.md"
+DECODE, BATCH = "decode, cold", "forward, 64 tokens"
+SHOWN = {
+    "tree-shared, collapsed": "`tree-shared`, collapsed",
+    "moe-sparse": "`moe-sparse`",
+    "memory-table, ids": "`memory-table`, ids",
+    "block-policy": "`block-policy`",
+}
+POLICY, DENSE = "block-policy", "dense, equal parameters"
+FLOP, COST = "parameters a FLOP", "latency over dense of equal FLOP"
+EQUAL, EXPONENT = "over dense of equal parameters", "latency over parameters: exponent"
+PREFIXES = {"k": 1e3, "M": 1e6, "G": 1e9}
+WIDTH = 150
+
+Row = dict[str, str]
+Rows = dict[str, Row]
+
+
+def filled(page: str, root: Path) -> str:
+    """The README with both places made from the reports below the root.
+
+    Raises ValueError where the page has no such place or a report lacks what is said, OSError where a file is missing.
+    """
+    systems, experts = (root / SYSTEMS).read_text(), (root / EXPERTS).read_text()
+    for name, text in (
+        ("systems_table", systems_table(systems)),
+        ("systems_figures", systems_figures(systems, experts)),
+    ):
+        before, after = around(page, name)
+        page = f"{before}\n\n{text}\n\n{after}"
+    return page
+
+
+def systems_table(report: str) -> str:
+    """What layers of a billion parameters take: a sentence, a table, and what it shows. Args: report: its Markdown."""
+    decode, batch = price_rows(report, DECODE), price_rows(report, BATCH)
+    largest = [decode[name] for name in SHOWN]
+    flop = [call_rows(report, call, "FLOP a token")[name]["FLOP a token"] for name in SHOWN for call in (DECODE, BATCH)]
+    rows = [
+        f"| {words} | {decode[name][FLOP]} | {decode[name][COST]} | {batch[name][COST]} | {batch[name][EXPONENT]} |"
+        for name, words in SHOWN.items()
+    ]
+    exponents = [row[EXPONENT] for row in grown(decode).values()]
+    return "\n".join(
+        [
+            wrapped(
+                f"Layers of {billions(row['parameters'] for row in largest)} parameters that take "
+                f"{span(flop).replace(' M', '')} million FLOP a token, held against the dense layer of one million "
+                f"parameters that takes as many ([the report]({SYSTEMS}), {conditions(report)[2]} processes):"
+            ),
+            "",
+            "| layer | parameters for a FLOP | latency of one cold token, \u00d7 dense | of 64 tokens, \u00d7 dense "
+            "| exponent of that over parameters |",
+            "|---|---|---|---|---|",
+            *rows,
+            f"| `dense` | {decode[DENSE][FLOP]} | 1 | 1 | {batch[DENSE][EXPONENT]} |",
+            "",
+            wrapped(
+                "What one token takes hardly grows with parameters that it does not meet: exponents of "
+                f"{span(exponents)}. A batch meets more of them. A block policy grows most, since all hidden units of "
+                "a batch are held, the dead ones too."
+            ),
+        ]
+    )
+
+
+def systems_figures(systems: str, experts: str) -> str:
+    """What came out, as a list. Args: the Markdown of both reports."""
+    cases, threads, processes = conditions(systems)
+    decode, batch = grown(price_rows(systems, DECODE)), grown(price_rows(systems, BATCH))
+    policy, batch_policy = decode.pop(POLICY), batch.pop(POLICY)
+    dense = price_rows(systems, DECODE)[DENSE]["parameters"]
+    shares = [
+        f"{100 * first(row[EQUAL]):.3g}"
+        for row in (policy, *decode.values())
+        if amount(row[EQUAL].rpartition(" at ")[2]) >= amount(dense)
+    ]
+    _, peer_threads, replicates = conditions(experts)
+    seen = [
+        goal(experts, words)
+        for words in (
+            "16 experts of 1024 hidden units, N = 1024, forward: latency / the dense layer",
+            "forward: latency / the fastest peer: a loop",
+            "nn.EmbeddingBag with the same",
+            "nn.EmbeddingBag as it leaves its own",
+            "masks of each token's own: latency / dense with masks",
+            "of one shared mask: latency",
+        )
+    ]
+    return "\n".join(
+        [
+            wrapped(
+                f"At equal active FLOP ([the report]({SYSTEMS}): `make systems`; {cases} cases, {processes} processes "
+                f"each, {counted(int(threads), 'thread')}):"
+            ),
+            "",
+            bullet(
+                f"**One cold token** of a system of {billions(row['parameters'] for row in decode.values())} "
+                f"parameters takes {span(row[COST] for row in decode.values())} times as long as the dense layer of "
+                f"one million, of a block policy {value(policy[COST])} times; with {dense.replace(' M', '')} million "
+                f"parameters it takes {span(shares)} % of the time of the dense layer that holds as many."
+            ),
+            bullet(
+                f"**A batch of 64 tokens** takes {span(row[COST] for row in batch.values())} times as long, with "
+                f"exponents of latency over parameters of {span(row[EXPONENT] for row in batch.values())}; of a block "
+                f"policy {value(batch_policy[COST])} times, with an exponent of {value(batch_policy[EXPONENT])}."
+            ),
+            bullet(
+                f"**Beside their peers**, {peer_threads} threads, {replicates} processes ([the report]({EXPERTS}): "
+                f"`make experts`): 16 experts, top-2, take {seen[0]} times as long as the dense layer of the active size at "
+                f"1024 tokens, and at most {seen[1]} times the fastest peer at 1, 64 and 1024; a memory table's "
+                f"forward and backward {seen[2]} times EmbeddingBag's at most, and {seen[3]} times where its sparse "
+                f"gradient is left unsummed; live blocks of 10 % density {seen[4]} of dense with masks, {seen[5]} of "
+                "BSR with one mask."
+            ),
+        ]
+    )
+
+
+def price_rows(report: str, call: str) -> Rows:
+    """The rows of the price of a kind of call, by system."""
+    return call_rows(report, call, EXPONENT)
+
+
+def grown(rows: Rows) -> Rows:
+    """The systems of a billion parameters and more; dense layers aside."""
+    return {
+        name: row
+        for name, row in rows.items()
+        if not name.startswith("dense") and amount(row["parameters"]) >= PREFIXES["G"]
+    }
+
+
+def call_rows(report: str, call: str, heading: str) -> Rows:
+    """The rows of the table that has this heading, below the heading of a kind of call, by their first cell.
+
+    Raises ValueError where there is none.
+    """
+    below = report.partition(f"\n### {call}\n")[2].partition("\n### ")[0]
+    rows = next((rows for names, rows in tables(below) if heading in names), None)
+    if rows is None:
+        raise ValueError(f"the report has no table with the column {heading!r} below the heading {call!r}.")
+    return {row["system"]: row for row in rows}
+
+
+def goal(report: str, words: str) -> str:
+    """What a report saw of the one goal that has these words, with its interval; ValueError where it is not one."""
+    rows = [row for names, rows in tables(report) if "goal" in names for row in rows if words in row["goal"]]
+    if len(rows) != 1:
+        raise ValueError(f"{len(rows)} goals of the report have the words {words!r}; one was expected.")
+    return rows[0]["seen, with 95 % interval"]
+
+
+def tables(text: str) -> Iterator[tuple[list[str], list[Row]]]:
+    """The headings and the rows of every Markdown table, without the escapes."""
+    for block in re.findall(r"^\|.*(?:\n\|.*)+", text, re.MULTILINE):
+        names, _, *rows = (cells(line) for line in block.split("\n"))
+        yield names, [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def cells(line: str) -> list[str]:
+    """Those of a table's line, with usual spaces in them."""
+    return [re.sub(r"\\(.)", r"\1", re.sub("[\xa0\u202f]", " ", cell)) for cell in line[2:-2].split(" | ")]
+
+
+def conditions(report: str) -> tuple[str, str, str]:
+    """How many cases, threads and processes a case: ``("66", "2", "3 to 5")``; ValueError where none are said."""
+    found = re.search(r"^([\d,]+) cases .* with (\d+) threads? .*?, ([\d to]+) processes a case", report, re.MULTILINE)
+    if found is None:
+        raise ValueError("the report does not begin with its cases, threads and processes a case.")
+    cases, threads, processes = found.groups()
+    return cases, threads, processes
+
+
+def value(cell: str) -> str:
+    """A number without its interval: ``0.817 [0.692, 0.886]`` -> ``0.817``."""
+    return cell.partition(" [")[0]
+
+
+def first(cell: str) -> float:
+    """That number."""
+    return float(value(cell).partition(" ")[0])
+
+
+def amount(cell: str) -> float:
+    """A number with its prefix: ``1.07 G`` -> 1.07e9."""
+    number, _, prefix = cell.partition(" ")
+    return float(number) * PREFIXES.get(prefix, 1)
+
+
+def span(of: Iterable[str]) -> str:
+    """The least and the greatest, as they are written: ``0.817 to 2.58``; one where they are equal."""
+    inside = sorted((value(cell) for cell in of), key=first)
+    return " to ".join(dict.fromkeys((inside[0], inside[-1])))
+
+
+def billions(of: Iterable[str]) -> str:
+    """``1.07 G`` and ``1.08 G`` -> ``1.07 to 1.08 billion``."""
+    return span(of).replace(" G", "") + " billion"
+
+
+def wrapped(text: str) -> str:
+    """A paragraph in lines."""
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def bullet(text: str) -> str:
+    """An item of a list in lines."""
+    return textwrap.fill(f"- {text}", WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Fill a README in its place."""
+    line = argparse.ArgumentParser(
+        prog="python -m benchmarks.readme_table",
+        description=(__doc__ or "").partition("\n")[0],
+        epilog="example: python -m benchmarks.readme_table README.md",
+    )
+    line.add_argument("page", type=Path, metavar="PAGE", help="the README, in the folder above reports/")
+    page = line.parse_args(arguments).page
+    try:
+        write_whole(page, filled(page.read_text(), page.parent).encode())
+    except (ValueError, OSError) as error:
+        line.error(str(error))
+
+
+if __name__ == "__main__":
+    main()
