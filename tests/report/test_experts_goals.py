@@ -17,7 +17,7 @@ from capratio.sweep.case import Case, spec_of
 from capratio.sweep.case_file import bundled_case_files, read_case_files
 
 CASES = read_case_files([bundled_case_files()["experts"]])
-# Seconds of one call: of ours elsewhere, of the rival, and of the others. A bound in seconds beside the ratio would show.
+# Seconds of one call: of ours elsewhere, of the rival, and of the others; small, so that a bound in seconds would show.
 QUICK_S, RIVAL_S, SLOW_S = 1e-9, 1e-6, 1.0
 OWN, MODULE = "auto", "module"
 
