@@ -31,6 +31,10 @@ class BlockPolicyNetwork(ConditionalLayer):
     ``live``, bool (N, L, blocks), and ``uniform``, the draws in [0, 1) that were held against σ. Kept: ``logits``,
     (N, L, blocks), float32 for half precision.
 
+    Gradients of weights are dense, zero in blocks that no token visits; ``capratio.kernels.block_linear``'s
+    ``block_linear_touched`` gives those of touched blocks alone. The table of a layer's hidden units, N x hidden, is
+    held whole, dead ones too.
+
     Compiles and exports in one graph without a generator; torch's compiler takes none.
 
     Args: hidden: units of a hidden layer. blocks: of a hidden layer, all of one size. hidden_layers L. rate: target

@@ -25,7 +25,8 @@ class MemoryTable(ConditionalLayer):
     consumption, of the sum over all tables:
     - ``add``: y = x + sum of s entry_e; q = p.
     - ``concat``: y = [x, sum of s entry_e], entries of q - p elements.
-    - ``expert``: y = x + sum of s V_e relu(U_e^T x), U_e and V_e of ``rank`` columns; q = p.
+    - ``expert``: y = x + sum of s V_e relu(U_e^T x), U_e and V_e of ``rank`` columns; q = p. An expert of rank 0 is
+      the ``add`` form (our reading), which has its own name: ranks begin at 1.
 
     ``lookup`` and ``consumption`` are two modules, which hold what is fixed and learned. Hashes are buffers: they get
     no gradient, and a hash passes none to x. Decisions: ``rows``, int64 (N, m), of the tables laid behind one another,
