@@ -126,8 +126,8 @@ def systems_figures(systems: str, experts: str) -> str:
                 f"`make experts`): 16 experts, top-2, take {seen[0]} times as long as the dense layer of the active "
                 f"size at 1024 tokens, and at most {seen[1]} times the fastest peer at 1, 64 and 1024; a memory "
                 f"table's forward and backward {seen[2]} times EmbeddingBag's at most, and {seen[3]} times where its "
-                f"sparse gradient is left unsummed; live blocks of 10 % density {seen[4]} of dense with masks, {seen[5]} of "
-                "BSR with one mask."
+                f"sparse gradient is left unsummed; live blocks of 10 % density {seen[4]} of dense with masks, "
+                f"{seen[5]} of BSR with one mask."
             ),
         ]
     )
