@@ -114,8 +114,12 @@ def _build(
         raise InputError(f"{layer} gave {type(built).__name__}; an nn.Module is expected.")
     try:
         return built.to(device, getattr(torch, dtype))
-    except (RuntimeError, NotImplementedError, TypeError) as error:
-        raise InputError(f"{layer} cannot be moved to {dtype} on {device} ({error}).") from error
+    except MemoryError:
+        raise
+    except FOREIGN as error:
+        raise InputError(
+            f"{layer} cannot be moved to {dtype} on {device} ({type(error).__name__}: {error})."
+        ) from error
 
 
 def forward(module: nn.Module, x: torch.Tensor, start: CallStart) -> UserTrial:

@@ -9,9 +9,20 @@ import pytest
 import torch
 
 from capratio.records.record import Record
-from tests.sweep.user_module import GOOD, LINEAR, NAME, measured
+from capratio.records.store import read_run
+from capratio.sweep import worker
+from capratio.sweep.case_group import SWEPT_WORDS
+from capratio.sweep.observer import SilentObserver
+from capratio.sweep.runner import run_sweep
+from tests.sweep.user_module import CASES, GOOD, LINEAR, NAME, measured
 
 pytestmark = pytest.mark.usefixtures("user_folder")
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that every machine has, torch's meta, stands for a GPU: its free memory is not asked for."""
+    monkeypatch.setattr(worker, "refuse_beyond_device", lambda point: None)
 
 
 def assert_one_sentence(record: Record, pattern: str) -> None:
@@ -39,7 +50,12 @@ def assert_one_sentence(record: Record, pattern: str) -> None:
         ("TwoInputs", LINEAR, {}, "does not take an input .*missing 1 required positional argument: 'mask'"),
         ("NoHalf", LINEAR, {"dtype": "float16"}, "torch.float16 on cpu: no kernel is there for torch.float16"),
         ("NoHalf", LINEAR, {"dtype": "bfloat16"}, "torch.bfloat16 on cpu: no kernel is there for torch.bfloat16"),
-        ("Fixed", LINEAR, {}, "cannot be moved to float32 on cpu .quantized weights are not converted"),
+        (
+            "Fixed",
+            LINEAR,
+            {},
+            "cannot be moved to float32 on cpu .NotImplementedError: quantized weights are not converted",
+        ),
         ("Raising", {"error": "assertion"}, {}, "does not take an input .*AssertionError: it went wrong"),
         ("Raising", {"error": "key"}, {}, "does not take an input .*it went wrong"),
         ("Raising", {"error": "attribute"}, {}, "does not take an input .*AttributeError: it went wrong"),
@@ -102,6 +118,45 @@ def test_a_module_that_cannot_be_imported_is_a_record(source: str | None, senten
 
     assert "failed" == record.status
     assert_one_sentence(record, sentence)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("Stranded", {"features": "8"}, r"Stranded does not take an input of shape \(6, 8\), torch.float32 on meta: "),
+        ("Settled", LINEAR, "Settled cannot be moved to float32 on meta .AssertionError: no kernel is built for meta"),
+    ],
+)
+@pytest.mark.usefixtures("elsewhere")
+def test_a_layer_that_fails_on_the_device_that_is_asked_for_is_a_record_with_one_sentence(
+    name: str, options: dict[str, str], sentence: str
+) -> None:
+    (record,) = measured(replace(GOOD, layer=f"{NAME}:{name}", options=options, device="meta"))
+
+    assert ("failed", None, None) == (record.status, record.timing, record.exact)
+    assert_one_sentence(record, sentence)
+
+
+@pytest.mark.usefixtures("elsewhere", "workers_in_this_process")
+@pytest.mark.parametrize(
+    ("name", "options"), [("Stranded", "features = 8"), ("Settled", "in_features = 8, out_features = 8")]
+)
+def test_a_sweep_goes_on_where_a_layer_fails_on_one_device(
+    name: str, options: str, user_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SWEPT_WORDS, "device", ("cpu", "meta"))
+    monkeypatch.setattr("capratio.sweep.runner.with_limit", lambda record, ceilings: record)
+    monkeypatch.setattr("capratio.sweep.ceilings.RunCeilings.refresh", lambda *_: None)
+    text = CASES.replace("NotTwo", name).replace("in_features = 8, out_features = 8", options)
+    path, out = user_folder / "mine.toml", user_folder / "run"
+    path.write_text(text.replace('input = "gaussian"', 'input = "gaussian"\ndevice = ["meta", "cpu"]'))
+
+    outcome = run_sweep([path], out, None, SilentObserver())
+
+    assert (3, 3) == (outcome.measured, len(outcome.failed))
+    assert {("meta", "failed"), ("cpu", "measured")} == {
+        (record.point.device, record.status) for record in read_run(out).records
+    }
 
 
 def test_memory_that_runs_out_while_a_layer_is_built_is_told_so() -> None:

@@ -150,6 +150,24 @@ class Fixed(nn.Linear):
         raise NotImplementedError("quantized weights are not converted")
 
 
+class Stranded(nn.Linear):
+    """Its scale is no buffer, and stays on the CPU."""
+
+    def __init__(self, features):
+        super().__init__(features, features)
+        self.scale = torch.ones(features)
+
+    def forward(self, x):
+        return super().forward(x) * self.scale
+
+
+class Settled(nn.Linear):
+    def to(self, device, dtype):
+        if device != "cpu":
+            raise AssertionError(f"no kernel is built\\nfor {device}")
+        return super().to(device, dtype)
+
+
 class TwoInputs(nn.Linear):
     def forward(self, x, mask):
         return super().forward(x) * mask
