@@ -137,6 +137,16 @@ def test_a_layer_that_fails_on_the_device_that_is_asked_for_is_a_record_with_one
     assert_one_sentence(record, sentence)
 
 
+@pytest.mark.cuda
+def test_a_layer_that_leaves_a_tensor_on_the_host_is_such_a_record_on_a_gpu() -> None:
+    stranded = replace(GOOD, layer=f"{NAME}:Stranded", options={"features": "8"}, device="cuda")
+
+    (record,) = measured(stranded)
+
+    assert "failed" == record.status
+    assert_one_sentence(record, r"Stranded does not take an input of shape \(6, 8\), torch.float32 on cuda:0: ")
+
+
 @pytest.mark.usefixtures("elsewhere", "workers_in_this_process")
 @pytest.mark.parametrize(
     ("name", "options"), [("Stranded", "features = 8"), ("Settled", "in_features = 8, out_features = 8")]
