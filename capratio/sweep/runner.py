@@ -142,23 +142,27 @@ def _measure(job: Job, ceilings: RunCeilings, observer: Observer) -> Iterator[Re
 
 
 def _run_cases(job: Job, observer: Observer) -> Generator[Record, None, int]:
-    """Run one process and give its records; returns how many cases are done with."""
-    done = 0
+    """Run one process and give its records; returns how many cases are done with.
+
+    What ends badly or not at all after a record and before the next case, as by an exit handler or where its GPU is
+    lost to it, has lost no measurement.
+    """
+    done, begun = 0, False
     threads = job.cases[0].point.threads
     limit_s = max(case.sampling.case_time_limit_s for case in job.cases)
     for event in run_process("capratio.sweep.worker", job.encode(), threads, limit_s):
         if isinstance(event, Death):
-            if done == len(job.cases):
-                # What ends badly or not at all after the last record, as by an exit handler, lost no measurement.
+            if done and not begun:
                 return done
             yield replace(blank_record(job.cases[done], job), status=event.status, reason=event.reason)
             return done + 1
         if "starts" in event:
+            begun = True
             observer.case_started(event["starts"], job.replicate)
         else:
             yield decode(event["record"])
-            done += 1
-    if done < len(job.cases):
+            done, begun = done + 1, False
+    if begun or not done:
         # As a layer that calls os._exit(0) leaves it: without this case's record a fresh process would meet it again.
         reason = "the process ended by itself, with exit code 0, before the case was measured."
         yield replace(blank_record(job.cases[done], job), status="crashed", reason=reason)

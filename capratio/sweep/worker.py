@@ -49,7 +49,10 @@ def main() -> None:
 
 
 def run_job(job: Job, events: TextIO) -> None:
-    """Build the layer of a job once and measure its cases in order; a failure is a record too."""
+    """Build the layer of a job once and measure its cases in order; a failure is a record too.
+
+    After a failure that leaves the device lost to this process, the job's other cases are left to a fresh one.
+    """
     on_cpu = job.cases[0].point.device == "cpu"
     if on_cpu:
         # CUDA reserves addresses far beyond the memory that it takes.
@@ -93,6 +96,17 @@ def run_job(job: Job, events: TextIO) -> None:
             status, reason = classify(error)
             record = replace(record, status=status, reason=reason)
         _say(events, {"record": encode(record)})
+        if not on_cpu and not record.measured and not device_answers():
+            return
+
+
+def device_answers() -> bool:
+    """Whether CUDA still works in this process: an error inside a kernel, as of an index out of range, ends that."""
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True
 
 
 def classify(error: Exception) -> tuple[str, str]:

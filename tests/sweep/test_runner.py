@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,38 @@ def test_a_process_that_ends_badly_after_its_last_record_has_lost_none(
 
     assert (1, []) == (outcome.measured, outcome.failed)
     assert ["measured"] == [record.status for record in read_run(tmp_path / "run").records]
+
+
+@pytest.mark.usefixtures("_no_ceilings", "workers_in_this_process")
+@pytest.mark.parametrize("ending", [[], [Death("crashed", "the process was ended by signal 6.")]])
+def test_what_a_process_leaves_behind_a_record_is_measured_by_a_fresh_one(
+    ending: list[Death], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = vars(runner)["run_process"]
+    jobs = []
+
+    def one_case(module: str, message: str, threads: int, limit_s: float) -> object:
+        jobs.append(len(json.loads(message)["cases"]))
+        yield from islice(whole(module, message, threads, limit_s), 2)
+        yield from ending
+
+    monkeypatch.setattr(runner, "run_process", one_case)
+
+    outcome = run_sweep([case_file(tmp_path)], tmp_path / "run", "tree-shared*", SilentObserver())
+
+    assert [4, 3, 2, 1] == jobs
+    assert (4, []) == (outcome.measured, outcome.failed)
+
+
+@pytest.mark.usefixtures("_no_ceilings")
+def test_a_process_that_says_nothing_at_all_is_a_record_of_each_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "run_process", lambda *_: iter([]))
+
+    outcome = run_sweep([case_file(tmp_path)], tmp_path / "run", "tree-shared*", SilentObserver())
+
+    assert ["crashed"] * 4 == [status for _, _, status, _ in outcome.failed]
 
 
 def test_a_sweep_killed_in_the_middle_loses_nothing_that_it_had_measured(tmp_path: Path) -> None:

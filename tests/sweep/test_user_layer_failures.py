@@ -23,6 +23,7 @@ pytestmark = pytest.mark.usefixtures("user_folder")
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that every machine has, torch's meta, stands for a GPU: its free memory is not asked for."""
     monkeypatch.setattr(worker, "refuse_beyond_device", lambda point: None)
+    monkeypatch.setattr(worker, "device_answers", lambda: True)
 
 
 def assert_one_sentence(record: Record, pattern: str) -> None:
@@ -145,6 +146,34 @@ def test_a_layer_that_leaves_a_tensor_on_the_host_is_such_a_record_on_a_gpu() ->
 
     assert "failed" == record.status
     assert_one_sentence(record, r"Stranded does not take an input of shape \(6, 8\), torch.float32 on cuda:0: ")
+
+
+@pytest.mark.parametrize("answers", [True, False])
+@pytest.mark.usefixtures("elsewhere")
+def test_a_job_ends_behind_a_failure_where_the_device_no_longer_answers(
+    answers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "device_answers", lambda: answers)
+    stranded = replace(GOOD, layer=f"{NAME}:Stranded", options={"features": "8"}, device="meta")
+
+    records = measured(stranded, replace(stranded, tokens=3))
+
+    assert ["failed"] * (2 if answers else 1) == [record.status for record in records]
+
+
+@pytest.mark.cuda
+def test_a_kernel_that_fails_takes_no_other_case_with_it(user_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("capratio.sweep.runner.with_limit", lambda record, ceilings: record)
+    monkeypatch.setattr("capratio.sweep.ceilings.RunCeilings.refresh", lambda *_: None)
+    text = CASES.replace("NotTwo", "Beyond").replace("options = { in_features = 8, out_features = 8 }", "")
+    path, out = user_folder / "mine.toml", user_folder / "run"
+    path.write_text(text)
+
+    run_sweep([path], out, None, SilentObserver(), device="cuda")
+
+    records = {record.point.tokens: record for record in read_run(out).records}
+    assert {1: "measured", 2: "failed", 3: "measured"} == {at: record.status for at, record in records.items()}
+    assert_one_sentence(records[2], "device-side assert")
 
 
 @pytest.mark.usefixtures("elsewhere", "workers_in_this_process")
