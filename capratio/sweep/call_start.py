@@ -13,6 +13,9 @@ class CallStart:
     call that starts from the same of them does the same work and gives the same output. Attributes that are no buffers,
     and other generators than torch's own, are out of reach.
 
+    The copies stay in the process: a layer's buffers count twice in its ``resident_peak_bytes``, and once in its
+    ``state_bytes``.
+
     Args: module: whose buffers are copied, once. seed: any integer that torch takes.
     """
 
