@@ -86,9 +86,11 @@ def _cases() -> str:
     from capratio.sweep.case_file import bundled_case_files, read_case_files, read_suites
 
     entries, files = [], bundled_case_files()
+    longest = max(map(len, files))
     for name, path in files.items():
         (suite,) = read_suites([path])
-        entries.append(_entry(f"{name:<10}{len(read_case_files([path])):>6}", suite.title))
+        counted = f"{name:<{longest}}{len(read_case_files([path])):>6}"
+        entries.append(_entry(counted, suite.title, width=longest + 8))
     # On a line of its own, since a folder may be wider than a terminal.
     return "\n".join([*entries, "The files lie in", str(next(iter(files.values())).parent)])
 
