@@ -1,13 +1,14 @@
 """The inference form of the tree-bias layer: the path sums are stored, one vector a leaf."""
 
 import torch
-from torch.nn.functional import embedding, linear
+from torch.nn.functional import linear
 
 from capratio.kernels.touched_gradient import wants_touched, with_touched_gradient
 from capratio.kernels.touched_rows import touched_rows
 from capratio.layers.gated_layer import GatedLayer
 from capratio.layers.initialization import draw_linear, new_table
 from capratio.layers.input_check import as_autocast
+from capratio.layers.picked_rows import picked_rows, picked_rows_gradient
 
 
 class CollapsedTreeBiasLinear(GatedLayer):
@@ -46,7 +47,7 @@ class CollapsedTreeBiasLinear(GatedLayer):
 
     def _dense(self, x: torch.Tensor) -> torch.Tensor:
         leaf = torch.zeros(x.shape[:-1], dtype=torch.int64, device=x.device)
-        return as_autocast(linear(x, self.weight, self.bias) + embedding(leaf, self.table))
+        return as_autocast(linear(x, self.weight, self.bias) + picked_rows(self.table, leaf))
 
     def _rows(self, x: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
         leaf = self.gate.leaf(read, self.backend)
@@ -54,11 +55,10 @@ class CollapsedTreeBiasLinear(GatedLayer):
 
     def _added(self, leaf: torch.Tensor) -> torch.Tensor:
         """The row of each token's leaf."""
-        # One row a token needs no operation of its own: an embedding gathers it, and its gradient adds in a fixed
-        # order.
+        # One row a token needs no operation of its own.
         if not wants_touched(self.weight_gradient, self.table):
-            return embedding(leaf, self.table)
-        rows = embedding(leaf, self.table.detach())
+            return picked_rows(self.table, leaf)
+        rows = picked_rows(self.table.detach(), leaf)
         return with_touched_gradient(rows, self.table, _touched_gradient, (leaf,), (len(self.table),))
 
 
@@ -68,4 +68,4 @@ def _touched_gradient(grad: torch.Tensor, leaf: torch.Tensor, rows: int) -> tupl
     torch's own sparse gradient of an embedding has a row a token, and adds none up.
     """
     indices, place = touched_rows(leaf, rows)
-    return indices, torch.ops.aten.embedding_dense_backward(grad, place, len(indices), -1, False)
+    return indices, picked_rows_gradient(grad, place, len(indices))

@@ -2,7 +2,7 @@
 
 import torch
 from torch import nn
-from torch.nn.functional import embedding, relu
+from torch.nn.functional import relu
 
 from capratio.cost.spec import HIDDEN, LayerSpec
 from capratio.errors import InputError
@@ -13,6 +13,7 @@ from capratio.kernels.routing import leaf_bits
 from capratio.layers.descent_gate import DescentGate
 from capratio.layers.fast_feedforward import FastFeedforward
 from capratio.layers.initialization import draw_linear, new_table
+from capratio.layers.picked_rows import picked_rows
 
 
 class LeafFeedforward(FastFeedforward):
@@ -80,9 +81,9 @@ class LeafFeedforward(FastFeedforward):
             return self._by_peer(x)
         leaf = self.gate.leaf(x, self.backend)
         # One row a token needs no operation of its own, as in the collapsed tree bias.
-        units = relu(leaf_linear(x, self.weight_in, leaf, self.backend) + embedding(leaf, self.bias_in))
+        units = relu(leaf_linear(x, self.weight_in, leaf, self.backend) + picked_rows(self.bias_in, leaf))
         out = leaf_linear(units, self.weight_out, leaf, self.backend)
-        return out if self.bias_out is None else out + embedding(leaf, self.bias_out)
+        return out if self.bias_out is None else out + picked_rows(self.bias_out, leaf)
 
     def _by_peer(self, x: torch.Tensor) -> torch.Tensor:
         if self.bias_out is not None:

@@ -24,7 +24,8 @@ def unit_lookup(x: torch.Tensor, table: torch.Tensor, node: torch.Tensor) -> tor
     shares = min(max(1, blocks.split_up_to_programs // programs), triton.cdiv(units, blocks.rows))
     share = triton.cdiv(triton.cdiv(units, shares), blocks.rows) * blocks.rows
     shares = triton.cdiv(units, share)
-    out = x.new_empty(shares, count, width, dtype=torch.float32 if shares > 1 else x.dtype)
+    # Flat, since torch lets nobody write into a view that an operation returns.
+    out = x.new_empty(shares * count, width, dtype=torch.float32 if shares > 1 else x.dtype)
     with on_device(x):
         _unit_sums[(programs * shares,)](
             x,
@@ -43,7 +44,7 @@ def unit_lookup(x: torch.Tensor, table: torch.Tensor, node: torch.Tensor) -> tor
             BLOCK_COLUMNS=blocks.columns,
             num_warps=blocks.warps,
         )
-    return out[0] if shares == 1 else out.sum(0).to(x.dtype)
+    return out if shares == 1 else out.view(shares, count, width).sum(0).to(x.dtype)
 
 
 def unit_lookup_input_gradient(grad: torch.Tensor, table: torch.Tensor, node: torch.Tensor) -> torch.Tensor:
