@@ -152,7 +152,7 @@ def call_rows(report: str, call: str, heading: str) -> Rows:
 
     Raises ValueError where there is none.
     """
-    below = report.partition(f"\n### {call}\n")[2].partition("\n### ")[0]
+    below = re.split(r"\n#{2,3} ", report.partition(f"\n### {call}\n")[2], maxsplit=1)[0]
     rows = next((rows for names, rows in tables(below) if heading in names), None)
     if rows is None:
         raise ValueError(f"the report has no table with the column {heading!r} below the heading {call!r}.")

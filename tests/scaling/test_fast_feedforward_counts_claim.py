@@ -21,6 +21,7 @@ POINTS = {
     "leaf": LEAF,
     "leaf, one bias": replace(LEAF, bias=False),
     "leaf, depth 0": replace(LEAF, depth=0),
+    "path, bias": replace(LEAF, form="path", options=None),
     "path": replace(LEAF, form="path", bias=False, options=None),
 }
 

@@ -14,7 +14,8 @@ class FastFeedforwardCounts(ExactClaim):
     Of N tokens that visit V leaves of h units and Vn nodes above them: product FLOP 2N·h·(p + q), three times that in
     training; overhead N·(h + q) for both biases, twice that in training; gating N·k·(2p + 1); parameters 2^k·(h·(p + q)
     + h + q) + (2^k − 1)·(p + 1), of which a batch touches those of V leaves and Vn nodes. On a path of single neurons:
-    product 2N·(k + 1)·(p + q), three times that in training; parameters (2^(k+1) − 1)·(p + q), of which all visited.
+    product 2N·(k + 1)·(p + q), three times that in training; parameters (2^(k+1) − 1)·(p + q), of which all visited,
+    and the bias of q where there is one.
     """
 
     id = "fast-feedforward-counts"
@@ -38,6 +39,8 @@ class FastFeedforwardCounts(ExactClaim):
             yield Check("gating FLOP", exact.flop.get("gating", 0), n * k * (2 * p + 1))
             held, touched = 2**k * leaf + (2**k - 1) * node, levels[-1] * leaf + sum(levels[:-1]) * node
         else:
-            held, touched = (2 ** (k + 1) - 1) * (p + q), sum(levels) * (p + q)
+            bias = q if point.bias else 0
+            held = (2 ** (k + 1) - 1) * (p + q) + bias
+            touched = sum(levels) * (p + q) + (bias if n else 0)
         yield Check("parameters", exact.parameters, held)
         yield Check("touched parameters", exact.touched_parameters, touched)
