@@ -4,14 +4,12 @@ The page has for each figure a pair of comments, ``<!-- NAME -->`` and ``<!-- /N
 made again. example: python -m benchmarks.figures_page reports/figures-in-kind/README.md
 """
 
-import argparse
 import json
 from pathlib import Path
 
 from benchmarks import active_parameters, block_policy_digits, block_sparse_speedup, moe_balance, moe_dropped_tokens
 from benchmarks.figure import Content, Figure
-from benchmarks.marked_place import around
-from capratio.records.whole_file import write_whole
+from benchmarks.marked_place import around, fill_page
 
 FIGURES = (
     moe_balance.FIGURE,
@@ -45,17 +43,8 @@ def filled(page: str, folder: Path) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Fill a page in its place."""
-    line = argparse.ArgumentParser(
-        prog="python -m benchmarks.figures_page",
-        description=(__doc__ or "").partition("\n")[0],
-        epilog="example: python -m benchmarks.figures_page reports/figures-in-kind/README.md",
-    )
-    line.add_argument("page", type=Path, metavar="PAGE", help="a Markdown file beside the figures' JSON files")
-    page = line.parse_args(arguments).page
-    try:
-        write_whole(page, filled(page.read_text(), page.parent).encode())
-    except (ValueError, OSError) as error:
-        line.error(str(error))
+    kind, example = "a Markdown file beside the figures' JSON files", "reports/figures-in-kind/README.md"
+    fill_page("benchmarks.figures_page", __doc__, kind, example, filled, arguments)
 
 
 if __name__ == "__main__":

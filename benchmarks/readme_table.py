@@ -4,14 +4,12 @@ Two places are made again: ``systems_table`` and ``systems_figures``. Numbers ar
 by digit. example: python -m benchmarks.readme_table README.md
 """
 
-import argparse
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from benchmarks.marked_place import around
-from capratio.records.whole_file import write_whole
+from benchmarks.marked_place import around, fill_page
 from capratio.units import counted
 
 SYSTEMS, EXPERTS = "reports/amd-epyc-2-cores-systems/index.md", "reports/amd-epyc-2-cores-experts/index.md"
@@ -61,7 +59,7 @@ def systems_table(report: str) -> str:
         [
             wrapped(
                 f"Layers of {billions(row['parameters'] for row in largest)} parameters that take "
-                f"{span(flop).replace(' M', '')} million FLOP a token, held against the dense layer of one million "
+                f"{millions(flop)} FLOP a token, held against the dense layer of one million "
                 f"parameters that takes as many ([the report]({SYSTEMS}), {conditions(report)[2]} processes):"
             ),
             "",
@@ -113,7 +111,7 @@ def systems_figures(systems: str, experts: str) -> str:
             bullet(
                 f"**One cold token** of a system of {billions(row['parameters'] for row in decode.values())} "
                 f"parameters takes {span(row[COST] for row in decode.values())} times as long as the dense layer of "
-                f"one million, of a block policy {value(policy[COST])} times; with {dense.replace(' M', '')} million "
+                f"one million, of a block policy {value(policy[COST])} times; with {millions([dense])} "
                 f"parameters it takes {span(shares)} % of the time of the dense layer that holds as many."
             ),
             bullet(
@@ -206,13 +204,26 @@ def amount(cell: str) -> float:
 
 def span(of: Iterable[str]) -> str:
     """The least and the greatest, as they are written: ``0.817 to 2.58``; one where they are equal."""
-    inside = sorted((value(cell) for cell in of), key=first)
+    inside = sorted((value(cell) for cell in of), key=amount)
     return " to ".join(dict.fromkeys((inside[0], inside[-1])))
 
 
 def billions(of: Iterable[str]) -> str:
     """``1.07 G`` and ``1.08 G`` -> ``1.07 to 1.08 billion``."""
-    return span(of).replace(" G", "") + " billion"
+    return f"{in_units(of, 'G')} billion"
+
+
+def millions(of: Iterable[str]) -> str:
+    """``2.10 M`` and ``3.51 M`` -> ``2.10 to 3.51 million``."""
+    return f"{in_units(of, 'M')} million"
+
+
+def in_units(of: Iterable[str], prefix: str) -> str:
+    """The span of numbers with one prefix, without it; ValueError where one has another."""
+    given = list(of)
+    if others := [cell for cell in given if not value(cell).endswith(f" {prefix}")]:
+        raise ValueError(f"the report gives {others[0]!r} where a number with the prefix {prefix} was expected.")
+    return span(given).replace(f" {prefix}", "")
 
 
 def wrapped(text: str) -> str:
@@ -227,17 +238,8 @@ def bullet(text: str) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Fill a README in its place."""
-    line = argparse.ArgumentParser(
-        prog="python -m benchmarks.readme_table",
-        description=(__doc__ or "").partition("\n")[0],
-        epilog="example: python -m benchmarks.readme_table README.md",
-    )
-    line.add_argument("page", type=Path, metavar="PAGE", help="the README, in the folder above reports/")
-    page = line.parse_args(arguments).page
-    try:
-        write_whole(page, filled(page.read_text(), page.parent).encode())
-    except (ValueError, OSError) as error:
-        line.error(str(error))
+    kind = "the README, in the folder above reports/"
+    fill_page("benchmarks.readme_table", __doc__, kind, "README.md", filled, arguments)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from benchmarks.readme_table import (
     POLICY,
     SYSTEMS,
     Rows,
+    billions,
     call_rows,
     conditions,
     filled,
@@ -116,6 +117,18 @@ def test_a_table_is_read_below_its_own_heading() -> None:
     assert "1.0" == span(["1.0", "1.0 [0.9, 1.1]"])
     assert ("66", "2", "3 to 5") == conditions(PAGE)
     assert "0.5 [0.4, 0.6]" == goal(PAGE, "one")
+
+
+def test_numbers_are_ordered_by_what_they_are_and_told_in_one_unit() -> None:
+    assert "950 k to 1.05 M" == span(["1.05 M", "950 k"])
+    assert "1.07 to 1.08 billion" == billions(["1.08 G", "1.07 G"])
+    with pytest.raises(ValueError, match="gives '980 M' where a number with the prefix G was expected"):
+        billions(["980 M", "1.07 G"])
+
+
+def test_a_table_of_another_section_is_not_read() -> None:
+    with pytest.raises(ValueError, match="no table with the column 'goal'"):
+        call_rows(PAGE, BATCH, "goal")
 
 
 def test_what_a_report_lacks_is_said() -> None:

@@ -28,9 +28,13 @@ PEERS: dict[tuple[str, str], tuple[str, ...]] = {
     ("winner-take-all", ""): _ROWS,
 }
 
+# Packages' own layers, which they evaluate and do not train.
+WITHOUT_GRADIENTS = ("fastfeedforward", "ultrafastbert")
+RECORDED = ("train", "forward-grad")
+
 
 def check_backend(point: Point, spec: SystemSpec | None) -> None:
-    """Raise InputError for a peer that the operation of a point's layer does not have.
+    """Raise InputError for a peer that the operation of a point's layer does not have, or that cannot run the case.
 
     Args: spec: of a system; None of a tree or the dense layer.
     """
@@ -43,4 +47,9 @@ def check_backend(point: Point, spec: SystemSpec | None) -> None:
         raise InputError(
             f"backend = {point.backend!r} with layer = {point.layer!r}{said}, whose operation has none of that name; "
             f"use one of {', '.join(known)}."
+        )
+    if point.backend in WITHOUT_GRADIENTS and point.pass_ in RECORDED:
+        raise InputError(
+            f"backend = {point.backend!r} with pass = {point.pass_!r}, and it gives no gradients; use "
+            "pass = 'forward' or 'decode'."
         )

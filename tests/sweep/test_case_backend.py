@@ -64,6 +64,16 @@ def test_a_peer_of_another_system_is_taken_exactly_where_it_runs(spec: SystemSpe
     assert runs(build_spec(spec), backend) == is_taken(spec.layer, "path", spec, backend)
 
 
+@pytest.mark.parametrize("pass_", ["forward-grad", "train"])
+@pytest.mark.parametrize(("form", "backend"), [("leaf", "fastfeedforward"), ("path", "ultrafastbert")])
+def test_a_peer_without_gradients_takes_no_case_that_records_them(form: str, backend: str, pass_: str) -> None:
+    point = replace(POINT, layer="fast-feedforward", form=form, backend=backend, bias=False)
+
+    check_backend(point, None)
+    with pytest.raises(InputError, match=f"'{backend}' with pass = '{pass_}', and it gives no gradients"):
+        check_backend(replace(point, pass_=pass_), None)
+
+
 def test_what_is_no_peer_may_be_named_with_every_layer() -> None:
     assert set(NAMES) == {*OF_EVERY_LAYER, *PEERS}
 

@@ -12,6 +12,7 @@ from capratio.sweep.case_file import bundled_case_files, read_case_files
 from capratio.sweep.case_point import check_system_routing
 
 CASES = read_case_files([bundled_case_files()["systems"]])
+ON_A_GPU = read_case_files([bundled_case_files()["hopper_systems"]])
 PAYS_FOR_ALL = "dense, equal parameters"
 # A multiply and an add for each of 1024 x 1024 weights.
 DENSE_FLOP = 2 * 1024 * 1024
@@ -37,13 +38,14 @@ def lines() -> dict[tuple[str, str], list[Case]]:
     return found
 
 
-def test_every_layer_stands_in_the_picture() -> None:
-    assert {case.point.layer for case in CASES} == {*LAYERS, *SYSTEMS}
+@pytest.mark.parametrize("cases", [CASES, ON_A_GPU], ids=["systems", "hopper_systems"])
+def test_every_layer_stands_in_the_picture(cases: list[Case]) -> None:
+    assert {case.point.layer for case in cases} == {*LAYERS, *SYSTEMS}
 
 
 @pytest.mark.parametrize("group", sorted({case.group for case in CASES} - {PAYS_FOR_ALL}))
 def test_a_token_of_each_system_takes_the_dense_layers_flop_and_at_most_half_as_much_for_routing(group: str) -> None:
-    for cost in (closed_form(spec_of(case.point)) for case in CASES if case.group == group):
+    for cost in (closed_form(spec_of(case.point)) for case in [*CASES, *ON_A_GPU] if case.group == group):
         gates_are_most = cost.flop.gating > cost.flop.product
         work = cost.flop.product + (cost.flop.gating if gates_are_most else 0)
         # How often a token is halted is measured: the law counts two steps, a batch of the run took 2.7.
@@ -57,6 +59,14 @@ def test_a_line_goes_from_a_dense_layers_parameters_over_three_orders_of_magnitu
 
     assert max(held) >= (130e6 if pass_ == "train" else 250e6 if group == PAYS_FOR_ALL else 1e9)
     assert group == PAYS_FOR_ALL or min(held) <= 3.2e6
+
+
+@pytest.mark.parametrize("group", sorted({case.group for case in ON_A_GPU} - POINTS - {PAYS_FOR_ALL}))
+def test_a_line_of_a_gpu_goes_as_far(group: str) -> None:
+    held = [closed_form(spec_of(case.point)).parameters for case in ON_A_GPU if case.group == group]
+
+    assert max(held) >= 1e9
+    assert min(held) <= 3.2e6
 
 
 def test_uniform_routing_stands_beside_measured_wherever_it_can_be_imposed() -> None:
