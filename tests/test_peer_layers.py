@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import linear
 
+from benchmarks import table_gradients
 from benchmarks.block_products import BlockProduct, KeptBlockSparse, draw_masks
 from benchmarks.checked_layer import CheckedLayer, check_rows
 from benchmarks.peer_layers import (
@@ -21,6 +22,7 @@ from benchmarks.peer_layers import (
     StableDroppingMixture,
     draw_rows,
 )
+from benchmarks.table_gradients import TableGradient
 from capratio.errors import InputError
 from capratio.kernels.backends import REFERENCE
 from capratio.kernels.row_lookup import row_lookup
@@ -153,6 +155,52 @@ def test_the_embedding_bag_is_row_lookup_of_the_same_table(sparse: bool) -> None
     assert torch.allclose(to_table, gradients(theirs, x)[1].double(), atol=1e-6)
 
 
+CONTENDERS = [("auto", "dense"), ("auto", "touched"), ("embedding-bag", "touched"), ("embedding-bag", "unsummed")]
+
+
+@pytest.mark.parametrize(("backend", "form"), CONTENDERS)
+def test_a_tables_gradient_alone_is_repeated_and_is_that_of_the_incoming_one(backend: str, form: str) -> None:
+    layer, grad = TableGradient(4, 10, 3, form, backend), drawn(6, 4)
+
+    with torch.inference_mode():
+        first, again, doubled = layer(grad), layer(grad), layer(2 * grad)
+
+    expected = layer.expected(grad.double())
+    # Ten rows, of which 18 look-ups leave some out; unsummed, the first six look-ups are of the first two tokens.
+    rows = draw_rows(10, 6, 3)
+    six = {
+        "dense": expected[:6],
+        "touched": expected[torch.unique(rows)[:6]],
+        "unsummed": grad.double().repeat_interleave(3, 0)[:6],
+    }[form]
+    assert torch.allclose(six, first.double(), atol=1e-6)
+    assert torch.equal(first, again)
+    assert torch.allclose(2 * first, doubled)
+
+
+def test_a_tables_gradient_is_counted_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_gradients, "draw_rows", lambda *_: torch.tensor([[0, 0], [0, 2]]))
+
+    # Row 0 is looked up twice by the first token and once by the second, row 2 by the second.
+    assert [[23.0], [0.0], [3.0]] == TableGradient(1, 3, 2, "dense", "auto").expected(
+        torch.tensor([[10.0], [3.0]], dtype=torch.float64)
+    ).tolist()
+
+
+def test_a_wrong_gradient_of_a_table_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = TableGradient(4, 10, 3, "dense", "auto")
+    monkeypatch.setattr(TableGradient, "expected", lambda self, grad: grad.new_ones(10, 4))
+
+    with pytest.raises(WrongAnswerError, match="auto's dense gradient"):
+        layer(drawn(6, 4))
+
+
+@pytest.mark.parametrize(("backend", "form"), [("auto", "unsummed"), ("auto", "sparse")])
+def test_a_gradient_that_a_table_does_not_have_is_refused(backend: str, form: str) -> None:
+    with pytest.raises(InputError, match="use dense or touched, or unsummed of embedding-bag"):
+        TableGradient(4, 10, 3, form, backend)
+
+
 @pytest.mark.parametrize("masks, backends", [("own", ("dense-masked",)), ("shared", ("dense-masked", "bsr"))])
 def test_block_products_agree_and_a_mask_has_as_many_live_blocks_as_it_says(
     masks: str, backends: tuple[str, ...]
@@ -228,7 +276,7 @@ def test_the_case_file_names_layers_that_there_are() -> None:
     cases = read_case_files([bundled_case_files()["experts"]])
 
     named = {case.point.layer.partition(":")[::2] for case in cases if is_user_layer(case.point.layer)}
-    assert 9 == len(named)
+    assert 10 == len(named)
     for module, name in named:
         assert issubclass(getattr(importlib.import_module(module), name), nn.Module)
     assert {(True, 2)} == {(case.side_by_side, case.point.threads) for case in cases}

@@ -58,6 +58,11 @@ def memory(gradient: str | None, backend: str = OWN) -> Side:
     return Side("memory-table", 256, {"weight_gradient": gradient}, backend, "train")
 
 
+def gradient(backend: str, form: str) -> Side:
+    """A memory table's gradient alone."""
+    return Side("benchmarks.table_gradients:TableGradient", 256, {"backend": backend, "gradient": form})
+
+
 def blocks(backend: str, masks: str) -> Side:
     """A product of live blocks."""
     return Side("benchmarks.block_products:BlockProduct", 256, {"backend": backend, "masks": masks})
@@ -76,6 +81,8 @@ BOUNDS = [
     *((experts(tokens), Side(layer, tokens, {}), 1.0) for tokens in (1, 64, 1024) for layer in DROPPING),
     *((memory(gradient), memory(gradient, "embedding-bag"), 0.5) for gradient in (None, "touched")),
     (memory("touched"), UNSUMMED, 0.5),
+    *((gradient("auto", form), gradient("embedding-bag", form), 0.5) for form in ("dense", "touched")),
+    (gradient("auto", "touched"), gradient("embedding-bag", "unsummed"), 0.5),
     (blocks("auto", "own"), blocks("dense-masked", "own"), 0.25),
     (blocks("auto", "shared"), blocks("bsr", "shared"), 0.5),
     (blocks("auto", "shared"), KEPT, 0.5),
@@ -141,6 +148,9 @@ def test_the_memory_table_looks_up_128_of_65536_rows_and_its_goal_says_that_it_i
     # 128 tables of 512 rows.
     assert (256, {"lookup": "ids", "entries": "512", "tables": "128"}) == (table.in_features, table.options)
     assert {"features": "256", "rows": "65536", "lookups": "128", "sparse": "true"} == bag.options
+    for side in (gradient("auto", "dense"), gradient("embedding-bag", "unsummed")):
+        options = side.case.point.options or {}
+        assert ("256", "65536", "128") == (options["features"], options["rows"], options["lookups"])
     (what,) = (goal.what for goal in read_goals() if goal.where["layer"] == "memory-table" and goal.against == "peers")
     assert "forward and backward" in what
 

@@ -95,7 +95,7 @@ def bias(make: Make, *latencies_us: float) -> list[Record]:
 
 def test_a_mean_is_geometric_and_of_the_medians_over_processes(make: Make) -> None:
     # Over their limit of 200 us: 1.0 and 1.44 are the medians, whose mean is 1.2; the small limit has no part.
-    records = make(200, 180, 220) + make(288, 240, 320, tokens=64) + make(900, 900, 900, tokens=1, limit_us=10)
+    records = make(200, 198, 202) + make(288, 285, 292, tokens=64) + make(900, 900, 900, tokens=1, limit_us=10)
 
     found = answer("mean", records)
 
@@ -145,8 +145,52 @@ def test_the_worst_point_is_named_with_how_many_miss(make: Make) -> None:
     assert 0.5 == pytest.approx(found.beyond)
 
 
+@pytest.mark.parametrize(
+    ("latencies_us", "status", "said"),
+    [
+        ((300, 300, 300), "met", "✓ met"),
+        ((300, 300, 400), "undecided", "? undecided: the medians keep it, an interval does not"),
+        ((300, 340, 360), "undecided", "? undecided: missed by 6%, by 1 of 1 points"),
+        ((340, 350, 360), "missed", "✗ missed by 9%, by 1 of 1 points"),
+    ],
+)
+def test_an_interval_that_crosses_a_bound_of_320_us_decides_nothing(
+    make: Make, latencies_us: tuple[float, ...], status: str, said: str
+) -> None:
+    found = answer("worst", make(*latencies_us))
+
+    (row,) = goal_rows([found])
+    assert status == found.status
+    assert said == row.cells[-1]
+    assert {"met": "holds", "missed": "broken", "undecided": "undecided"}[status] == row.tone
+
+
+def test_a_goal_is_undecided_by_a_point_that_is_not_the_worst_by_its_median_and_missed_by_one_that_is_beyond(
+    make: Make,
+) -> None:
+    sure, unsure, beyond = make(310, 310, 310), make(300, 300, 500, tokens=16), make(340, 341, 342, tokens=64)
+
+    assert "undecided" == answer("worst", sure + unsure).status
+    assert "missed" == answer("worst", sure + unsure + beyond).status
+
+
+def test_the_mean_is_judged_by_its_own_interval(make: Make) -> None:
+    # 1.0 and 1.44, whose mean 1.2 is under 1.25, with one process at twice that.
+    records = make(200, 200, 400) + make(288, 288, 576, tokens=64)
+
+    assert "undecided" == answer("mean", records).status
+
+
+def test_an_undecided_goal_is_explained_where_its_median_lies_beyond(make: Make) -> None:
+    goal = replace(GOALS["worst"], missed="Tiles were tried.")
+
+    kept, beyond = (goal_rows(answer_goals([goal], make(*us)))[0] for us in ((300, 300, 400), (300, 340, 360)))
+
+    assert ("", "Tiles were tried.") == (kept.missed, beyond.missed)
+
+
 def test_an_excess_is_over_limits_that_are_small(make: Make) -> None:
-    small, large = make(55, 60, 58, limit_us=10), make(900, limit_us=800, tokens=64)
+    small, large = make(57.9, 58.1, 58, limit_us=10), make(900, limit_us=800, tokens=64)
 
     found = answer("excess", small + large)
 
@@ -176,8 +220,9 @@ def test_a_peer_is_held_against_us_process_by_process(make: Make) -> None:
 
     # 0.25, 1 and 1.
     assert 1.0 == value("few", records)
-    assert "missed" == answer("few", records).status
-    assert "met" == answer("few", make(100, 200, 400) + make(400, 500, 900, backend="grouped-mm")).status
+    assert "undecided" == answer("few", records).status
+    assert "missed" == answer("few", make(100, 200, 400) + make(110, 200, 400, backend="grouped-mm")).status
+    assert "met" == answer("few", make(100, 200, 400) + make(400, 700, 1500, backend="grouped-mm")).status
 
 
 def test_points_of_more_tokens_a_leaf_have_no_part(make: Make) -> None:
@@ -214,7 +259,7 @@ def test_depth_zero_is_held_against_the_dense_layer_of_its_process(make: Make) -
     dense = make(100, 200, layer="dense", form="path", depth=0)
 
     assert 1.1 == pytest.approx(value("linear", make(100, 240, depth=0) + dense))
-    assert "missed" == answer("linear", make(110, 220, depth=0) + dense).status
+    assert "missed" == answer("linear", make(110, depth=0) + dense).status
     assert "met" == answer("linear", make(104, 204, depth=0) + dense).status
     assert "absent" == answer("linear", make(104, 204, depth=2) + dense).status
 
@@ -225,8 +270,9 @@ def test_a_path_form_may_take_what_its_bytes_take(make: Make) -> None:
     # 1300 bytes against 1000: 320 us for 260.
     missed = make(360, 320, form="path", size=1300)
     assert 340 / 260 == pytest.approx(value("path", missed + collapsed))
-    assert "missed" == answer("path", missed + collapsed).status
-    assert "met" == answer("path", make(330, 300, form="path", size=1300) + collapsed).status
+    assert "undecided" == answer("path", missed + collapsed).status
+    assert "missed" == answer("path", make(345, 346, form="path", size=1300) + collapsed).status
+    assert "met" == answer("path", make(330, 329, form="path", size=1300) + collapsed).status
 
 
 def test_a_path_bias_is_held_against_the_time_of_its_bytes(make: Make) -> None:
@@ -235,7 +281,7 @@ def test_a_path_bias_is_held_against_the_time_of_its_bytes(make: Make) -> None:
     assert "met" == answer("bias", bias(make, 104.0)).status
     assert "missed" == answer("bias", bias(make, 105.0, 105.0)).status
     # By noise alone a tree bias is faster than the layer that it adds to.
-    assert "met" == answer("bias", bias(make, 99.0, 101.0, 98.0)).status
+    assert "met" == answer("bias", bias(make, 99.0, 100.0, 98.0)).status
 
 
 @pytest.mark.parametrize("goal", GOALS)

@@ -102,6 +102,7 @@ def test_the_goals_of_the_package_are_those_that_were_set() -> None:
         ("layers", "worst", None, None),
         ("layers", "worst", None, None),
         ("peers", "worst", 1.0, None),
+        *[("layers", "worst", 0.5, None)] * 3,
         ("peers", "worst", 0.5, None),
         ("layers", "worst", 0.5, None),
         ("layers", "worst", 0.25, None),
