@@ -94,7 +94,9 @@ def _parameter_cost(costs: "Sequence[CostLine]") -> list[str]:
             markdown_table(PRICE_HEADINGS, table.prices),
             markdown_table(BEHIND_HEADINGS, table.behind),
         ]
-    return ["## What a parameter costs", PRICE_WORDS, BEHIND_WORDS, *parts] if parts else []
+    # The file that the page's writer puts beside it.
+    picture = "![Latency over parameters, a panel a kind of call and a line a system](latency.png)"
+    return ["## What a parameter costs", picture, PRICE_WORDS, BEHIND_WORDS, *parts] if parts else []
 
 
 def _side_by_side(run: "Run") -> list[str]:

@@ -239,6 +239,7 @@ def test_the_main_figure_is_a_file_of_its_own(written: ReportFiles) -> None:
     assert b"\x89PNG" == (folder / "capacity.png").read_bytes()[:4]
     # Latency over parameters is the picture of runs that hold systems against dense layers.
     assert not (folder / "latency.png").exists()
+    assert "latency.png" not in written.markdown.read_text(encoding="utf-8")
 
 
 def test_a_run_with_a_system_has_the_picture_of_its_latency(
@@ -250,6 +251,7 @@ def test_a_run_with_a_system_has_the_picture_of_its_latency(
     write_report(run, tmp_path / "out", COMMAND)
 
     assert b"\x89PNG" == (tmp_path / "out" / "latency.png").read_bytes()[:4]
+    assert "](latency.png)" in (tmp_path / "out" / "index.md").read_text(encoding="utf-8")
 
 
 def test_a_run_without_a_measurement_still_gives_a_page(

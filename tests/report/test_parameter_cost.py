@@ -293,18 +293,33 @@ def test_the_layers_own_number_has_one_panel_for_all_calls(run: list[Record]) ->
     assert {2} == set(panels.values())
 
 
-def test_the_picture_beside_the_page_has_the_first_two_calls(run: list[Record]) -> None:
+def test_the_picture_beside_the_page_has_the_four_calls_of_most_lines(run: list[Record]) -> None:
+    names = ("decode", "forward", "forward-grad", "train")
     calls = [
-        replace(one, case=f"{name}/{one.case}", point=replace(one.point, pass_=name))
-        for name in ("decode", "forward", "train")
+        replace(one, case=f"{name}/{one.case}", point=replace(one.point, pass_=name)) for name in names for one in run
+    ]
+    fewer = [
+        replace(one, case=f"bfloat16/{one.case}", point=replace(one.point, dtype="bfloat16"))
         for one in run
+        if one.point.layer == "dense"
     ]
 
-    drawing = figure.draw_main(cost_lines(calls))
+    drawing = figure.draw_main(cost_lines([*fewer, *calls]))
 
     assert drawing is not None
-    assert ["decode", "forward, 1 token"] == [panel.get_title(loc="left") for panel in drawing.figure.axes]
+    shown = [panel.get_title(loc="left") for panel in drawing.figure.axes]
+    assert ["decode", "forward, 1 token", "forward-grad, 1 token", "train, 1 token"] == shown
     assert figure.draw_main([]) is None
+
+
+def test_the_lines_of_one_layer_part_in_their_dashes(run: list[Record]) -> None:
+    (line,) = (one for one in cost_lines(run) if one.name == "mixture")
+    lines = [replace(line, name=f"mixture {place}") for place in range(4)]
+
+    looks = figure.line_looks(lines)
+
+    assert 4 == len({look.dashes for look in looks.values()})
+    assert 1 == len({look.tone for look in looks.values()})
 
 
 def test_a_quantity_that_no_point_has_is_not_drawn(run: list[Record]) -> None:

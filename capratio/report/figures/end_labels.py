@@ -1,7 +1,7 @@
 """Names of lines at the right of a panel, by the order in which the lines end, moved apart where they would overlap."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
 from matplotlib.patches import ConnectionPatch
@@ -19,8 +19,9 @@ _LINE_IN = 0.165
 # Title, ticks and the label of the abscissa.
 _AROUND_IN = 0.85
 _LEAST_IN = 2.9
-# Right of the panel, points: where a leader leaves its line's height, where it ends, marks, and names.
-_LEAVES, _LEADER, _MARK, _NAME = 3.0, 27.0, 34.0, 41.0
+# Right of the panel, points: where a leader leaves its line's height, where it ends, marks, and names. Half the length
+# of the piece of line under a mark.
+_LEAVES, _LEADER, _MARK, _NAME, _PIECE = 3.0, 23.0, 35.0, 48.0, 10.0
 # A leader from a line that ends farther left would cross the others.
 _REACH = 0.5
 
@@ -33,7 +34,7 @@ def label_height_in(names: int) -> float:
 def label_ends(
     ax: "Axes", rows: "pd.DataFrame", x: str, y: str, looks: Mapping[str, Look], levels: Sequence[str] = ()
 ) -> None:
-    """Name every series of ``rows`` (series, x, y) at the right of the panel, with its mark, the highest end on top.
+    """Name every series of ``rows`` (series, x, y) right of the panel, with mark and dashes, the highest end on top.
 
     A thin leader goes from a line's end to its name. levels: series that cross the whole panel. The axes' limits must
     be final.
@@ -52,25 +53,26 @@ def label_ends(
                 ((1.0, end_y, _LEAVES), (1.0, height, _LEADER)),
             ):
                 ax.add_artist(_leader(ax, start, to, looks[name]))
+        piece = (1.0, height, _MARK - _PIECE), (1.0, height, _MARK + _PIECE)
+        ax.add_artist(_leader(ax, *piece, looks[name], linewidth=1.2, linestyle=looks[name].dashes, alpha=1.0))
         mark = Line2D([1.0], [height], transform=_beside(ax, _MARK), clip_on=False, **marker_style(looks[name]))
         ax.add_artist(mark)
         ax.text(1.0, height, name, transform=_beside(ax, _NAME), va="center_baseline", size=_SIZE_PT)
 
 
 def _leader(
-    ax: "Axes", start: tuple[float, float, float], to: tuple[float, float, float], look: Look
+    ax: "Axes", start: tuple[float, float, float], to: tuple[float, float, float], look: Look, **style: Any
 ) -> ConnectionPatch:
-    """A thin line between two places, each of the panel's fractions and points to the right of it."""
+    """A line, thin but for ``style``, between two places: fractions of the panel, and points to the right of it."""
     return ConnectionPatch(
         start[:2],
         to[:2],
         _beside(ax, start[2]),
         _beside(ax, to[2]),
         color=look.tone.light,
-        linewidth=0.6,
-        alpha=0.7,
         zorder=1,
         clip_on=False,
+        **({"linewidth": 0.6, "alpha": 0.7} | style),
     )
 
 

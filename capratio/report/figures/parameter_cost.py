@@ -8,11 +8,15 @@ import pandas as pd
 from capratio.report.figures.canvas import WIDE_IN, draw_level, draw_series, first_column, log_axis, panels, paper
 from capratio.report.figures.end_labels import label_ends, label_height_in
 from capratio.report.figures.evidence import Drawing
-from capratio.report.palette import INK, Look, looks_of
+from capratio.report.palette import INK, Dashes, Look, looks_of
 from capratio.report.parameter_cost import CostLine, CostPoint
 
 # More panels are no figure any more; the table has all calls.
 MOST_PANELS = 6
+# Of the picture beside the page.
+MAIN_PANELS = 4
+# Dashes of a layer's further lines; every other one is hollow too.
+FURTHER_DASHES: tuple[Dashes, ...] = ((0.0, (4.0, 2.0)), (0.0, (1.0, 1.5)), (0.0, (6.0, 2.0, 1.0, 2.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ QUANTITIES = (
     ),
     CostQuantity(
         "times_limit",
-        "Latency over the limit",
+        "Latency over the limit, by system",
         "How far is each system from what this machine's memory and arithmetic allow? 1 is the limit.",
         "latency / limit",
         "",
@@ -74,7 +78,7 @@ QUANTITIES = (
     ),
     CostQuantity(
         "capacity_ratio",
-        "Capacity ratio",
+        "Capacity ratio, by system",
         "How many more weights does a FLOP buy than in the dense layer of the same width?",
         "capacity ratio (dense layer = 1)",
         "",
@@ -97,19 +101,20 @@ def select(lines: Sequence[CostLine], what: CostQuantity) -> dict[str, list[Cost
 
 
 def draw_main(lines: Sequence[CostLine]) -> Drawing | None:
-    """Latency in the first two kinds of call alone: the picture of the run beside its page."""
-    first = list(select(lines, QUANTITIES[0]))[:2]
-    return draw([line for line in lines if line.call in first], QUANTITIES[0])
+    """Latency in the kinds of call that have the most lines: the picture of the run beside its page."""
+    calls = select(lines, QUANTITIES[0])
+    kept = sorted(calls, key=lambda call: -len(calls[call]))[:MAIN_PANELS]
+    return draw([line for line in lines if line.call in kept], QUANTITIES[0])
 
 
 def line_looks(lines: Sequence[CostLine]) -> dict[str, Look]:
-    """The look of each line by its name: its layer's, and of further lines of the layer hollow, then dotted."""
+    """The look of each line by its name: its layer's, and of further lines of the layer with dashes of their own."""
     layers = looks_of([(line.layer, "path") for line in lines])
     looks: dict[str, Look] = {}
     for layer, look in layers.items():
         names = list(dict.fromkeys(line.name for line in lines if line.layer == layer))
         for place, name in enumerate(names):
-            dashes = look.dashes if place < 2 else (0.0, (1.0, 1.5))
+            dashes = FURTHER_DASHES[(place - 1) % len(FURTHER_DASHES)] if place else look.dashes
             looks[name] = replace(look, hollow=place % 2 == 1, dashes=dashes)
     return looks
 
