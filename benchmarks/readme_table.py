@@ -22,7 +22,7 @@ SHOWN = {
 }
 POLICY, DENSE = "block-policy", "dense, equal parameters"
 FLOP, COST = "parameters a FLOP", "latency over dense of equal FLOP"
-EQUAL, EXPONENT = "over dense of equal parameters", "latency over parameters: exponent"
+EQUAL, EXPONENT = "over dense of equal parameters (at how many)", "latency over parameters: exponent"
 PREFIXES = {"k": 1e3, "M": 1e6, "G": 1e9}
 WIDTH = 150
 

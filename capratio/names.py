@@ -1,6 +1,6 @@
 """Names that a file from outside may use, and the nearest right one where a name is wrong."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
@@ -21,6 +21,16 @@ def fits(pattern: str, name: str) -> bool:
     Ids contain brackets: one in a pattern stands for itself, or for a set of characters where that names something.
     """
     return any(fnmatchcase(name, each) for each in (pattern.replace("[", "[[]"), pattern))
+
+
+def nothing_fits(pattern: str, ids: Sequence[str]) -> InputError:
+    """That no case's id matches a pattern, with the way out. Args: ids: of all cases, at least one."""
+    wider = f"*{pattern}*"
+    near = f"did you mean {wider!r}? " if any(fits(wider, each) for each in ids) else ""
+    return InputError(
+        f"no case matches the pattern {pattern!r}, which stands for a whole id; {near}The {len(ids)} ids are such as "
+        f"{ids[0]}."
+    )
 
 
 def one_of(word: str, known: Iterable[str], where: str) -> None:

@@ -1,5 +1,6 @@
 """``capratio cost``: the closed forms of a layer, over the depth of a tree or the options of another system."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -116,7 +117,7 @@ def cost(
         _refuse([f"--{key}" for key, value in given.items() if value is not None], name, "--set key=value")
         _print_system(_system_specs(name, in_features, out_features, options), options, as_json)
     else:
-        _refuse(["--set"] if options else [], name, ", ".join(f"--{key}" for key in TREE_OPTIONS))
+        _refuse_set(options, name)
         sizes = in_features, out_features or in_features
         tree = _tree_specs(name, sizes, depths, form, gate, hidden, bias)
         _print_tree(tree, order or "leaves", as_json)
@@ -127,6 +128,20 @@ def _refuse(given: list[str], layer: str, instead: str) -> None:
 
     if given:
         raise InputError(f"{given[0]} was given for {layer}, which does not have it; its options are {instead}.")
+
+
+def _refuse_set(options: dict[str, list[str]], layer: str) -> None:
+    from capratio.errors import InputError
+
+    if not options:
+        return
+    key, (value, *_) = next(iter(options.items()))
+    mended = f"write --{key} {value}" if key in TREE_OPTIONS else f"its options are {_flags(TREE_OPTIONS)}"
+    raise InputError(f"--set {key} was given for {layer}, whose options have flags of their own; {mended}.")
+
+
+def _flags(keys: Sequence[str]) -> str:
+    return ", ".join(f"--{key}" for key in keys)
 
 
 def _tree_specs(
@@ -199,6 +214,12 @@ def _print_system(specs: list["SystemSpec"], options: dict[str, list[str]], as_j
         f"{name} {option_text(getattr(specs[0], name))}" for name in defaults(type(specs[0])) if name not in varied
     ]
     _print_table(f"{specs[0].layer}, {features}, {', '.join(fixed)}", costs, varied)
+    click.echo("\n".join(["One token reaches:", *dict.fromkeys(map(_reached, specs))]))
+
+
+def _reached(spec: "SystemSpec") -> str:
+    """What one token visits in the paper's accounting; where that varies, what is expected."""
+    return "  " + ", ".join(f"{name} {count}" for name, count in spec.one_token().counts.items())
 
 
 def _features(spec: "LayerSpec | SystemSpec") -> str:
@@ -223,4 +244,8 @@ def _print_table(title: str, costs: list["Cost"], varied: list[str]) -> None:
 
 def _columns(cost: "Cost") -> list[str | int | float]:
     row = cost.as_row()
+    if not cost.flop.product + cost.flop.overhead:
+        row["capacity_ratio"] = "no FLOP"
+    if not cost.flop.total + cost.routing_operations:
+        row["capacity_ratio_all"] = "no FLOP"
     return [row[key] for key in COLUMNS.values()]

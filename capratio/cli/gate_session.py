@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from capratio.errors import InputError, NothingMeasuredError
-from capratio.names import fits
+from capratio.names import fits, nothing_fits
 
 if TYPE_CHECKING:
     from capratio.gate.blocks_run import BlocksRun
@@ -196,5 +196,5 @@ def _cases(policy_path: Path, name: str | None, only: str | None) -> "Sequence[M
     cases = read_gate_cases(policy_path.parent / name)
     chosen = [case for case in cases if only is None or fits(only, case.id)]
     if not chosen:
-        raise InputError(f"no case matches the pattern {only!r}; the {len(cases)} ids are such as {cases[0].id}.")
+        raise nothing_fits(only, [case.id for case in cases])
     return [MeasuredCase(case.id, case.described, case.threads, case.sampling) for case in chosen]

@@ -19,7 +19,7 @@ def layer_file(
     replicates: int,
     keys: Mapping[str, Sequence[str | int]],
 ) -> Path:
-    """Write the case file of one layer into a folder, and give its path.
+    """Write the case file of one layer into a folder, and give its path; one of ours claims its exact counts.
 
     Args: layer: ``package.module:Class``, or the id of a layer of ours. options: the values of each argument of its
     constructor, as text; of a tree those of TREE_KEYS, of which the form is the tree's first where it is not given.
@@ -34,6 +34,7 @@ def layer_file(
         "[[cases]]",
         f"group = {_quoted(layer)}",
         f"layer = {_quoted(layer)}",
+        f"claims = [{', '.join(map(_quoted, _usual_claims(layer)))}]",
     ]
     lines += [
         f"{key} = [{', '.join(str(value) if isinstance(value, int) else _quoted(value) for value in values)}]"
@@ -64,6 +65,20 @@ def _usual_form(layer: str) -> str | None:
 
     forms = FORMS_OF.get(LAYER_ALIASES.get(layer, layer))
     return None if forms is None else forms[0]
+
+
+def _usual_claims(layer: str) -> tuple[str, ...]:
+    """The exact laws of what any case of a layer counts; none of a layer from outside."""
+    from capratio.cost.layer_names import LAYER_ALIASES
+    from capratio.cost.spec import LAYERS
+    from capratio.cost.systems.table import SYSTEMS
+
+    name = LAYER_ALIASES.get(layer, layer)
+    if name in SYSTEMS:
+        return ("system-counts",)
+    if name == "fast-feedforward":
+        return ("fast-feedforward-counts",)
+    return ("executed-flop", "touched-parameters") if name in LAYERS else ()
 
 
 def _check_tree(layer: str, options: Mapping[str, Sequence[str]]) -> None:

@@ -18,6 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from capratio.units import counted
+
 if TYPE_CHECKING:
     from capratio.records.record import Record
     from capratio.sweep.observer import Observer
@@ -52,6 +54,7 @@ class BarProgress:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task: TaskID = progress.add_task("", total=None)
+        self._failures = _Failures()
 
     def started(self, total: int) -> None:
         """Show how many replicates of cases there are to measure."""
@@ -64,7 +67,7 @@ class BarProgress:
     def finished(self, record: "Record") -> None:
         """Go one step, and keep a line of a case that has no measurement."""
         if not record.measured:
-            self.note(_failure(record))
+            self.note(self._failures.line(record))
         self._progress.advance(self._task)
 
     def note(self, message: str) -> None:
@@ -80,11 +83,12 @@ class LineProgress:
         self._between_s = between_s
         self._total = self._done = 0
         self._said_at_s = monotonic()
+        self._failures = _Failures()
 
     def started(self, total: int) -> None:
         """Say how many replicates of cases there are to measure."""
         self._total = total
-        self.note(f"{total} measurements to make")
+        self.note(f"{counted(total, 'measurement')} to make")
 
     def case_started(self, case_id: str, replicate: int) -> None:
         """Say nothing: the line when it ends names it."""
@@ -93,7 +97,7 @@ class LineProgress:
         """Say how far the sweep is when it is time, and always at its end and when a case has no measurement."""
         self._done += 1
         if not record.measured:
-            self.note(_failure(record))
+            self.note(self._failures.line(record))
         if self._done == self._total or monotonic() - self._said_at_s >= self._between_s:
             self.note(f"{self._done}/{self._total} {record.case}")
 
@@ -104,5 +108,14 @@ class LineProgress:
         self._stream.flush()
 
 
-def _failure(record: "Record") -> str:
-    return f"{record.case} #{record.replicate}: {record.status}, {record.reason}"
+class _Failures:
+    """What went wrong in words; the same end of another process of a case is not told twice in full."""
+
+    def __init__(self) -> None:
+        self._told: set[tuple[str, str, str | None]] = set()
+
+    def line(self, record: "Record") -> str:
+        end = record.case, record.status, record.reason
+        reason = "as before" if end in self._told else record.reason
+        self._told.add(end)
+        return f"{record.case} #{record.replicate}: {record.status}, {reason}"

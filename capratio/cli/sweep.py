@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 NOTHING_MEASURED = 5
 REPLICATES = 3
-LEFT = ["case", "status", "reason"]
 
 
 @click.command(short_help="Measure cases into a run, or go on with one.")
@@ -120,7 +119,6 @@ def _sum_of(planned: "Plan") -> str:
 
 def _measure(files: list[Path], out: Path, only: str | None, device: str | None) -> int:
     from capratio.cli.progress import sweep_progress
-    from capratio.display import text_table
     from capratio.linux import require_linux
     from capratio.sweep.runner import run_sweep
 
@@ -131,15 +129,21 @@ def _measure(files: list[Path], out: Path, only: str | None, device: str | None)
     failed = [*outcome.failed_before, *outcome.failed]
     click.echo(f"{out}: {done}, {len(failed)} without a measurement")
     if failed:
-        click.echo(text_table(["case", "replicates", "status", "reason"], _failed_rows(failed), left=LEFT))
+        click.echo("\n".join(_failed_lines(failed)))
     if outcome.failed_before:
         click.echo("What ended without a measurement before is not tried again; give a new folder as --out to do so.")
     return NOTHING_MEASURED if failed and not outcome.measured and not outcome.skipped else 0
 
 
-def _failed_rows(failed: list[tuple[str, int, str, str]]) -> list[tuple[str, int, str, str]]:
-    """One row a case and status, with the number of its replicates and the reason of the first."""
+def _failed_lines(failed: list[tuple[str, int, str, str]]) -> list[str]:
+    """Two lines a case and status: how many of its processes ended so, and the reason of the first."""
+    from capratio.units import counted
+
     reasons: dict[tuple[str, str], list[str]] = {}
     for case, _, status, reason in failed:
         reasons.setdefault((case, status), []).append(reason)
-    return [(case, len(given), status, given[0]) for (case, status), given in reasons.items()]
+    return [
+        line
+        for (case, status), given in reasons.items()
+        for line in (f"{case}: {status} in {counted(len(given), 'process')}", f"  {given[0]}")
+    ]

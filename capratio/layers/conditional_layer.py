@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import nn
 
-from capratio.cost.systems.contract import SystemSpec, Visits
+from capratio.cost.systems.contract import SystemSpec, Visits, defaults
 from capratio.errors import InputError
 from capratio.kernels.backends import REFERENCE, known_backend, resolve_backend
 from capratio.layers.input_check import check_input, under_autocast
@@ -132,6 +132,6 @@ class ConditionalLayer(nn.Module, ABC):
         return resolve_backend(self.operation, self.backend, next(self.parameters()).device, self.dtype)
 
     def extra_repr(self) -> str:
-        """The sizes, the options that are not usual, and the backend."""
-        options = "".join(f", {name}={value}" for name, value in self.spec.options.items())
+        """The sizes, all options, and the backend."""
+        options = "".join(f", {name}={getattr(self.spec, name)}" for name in defaults(type(self.spec)))
         return f"in_features={self.in_features}, out_features={self.out_features}{options}, backend={self.backend}"

@@ -17,7 +17,7 @@ PRICE_HEADINGS = (
     "a microsecond",
     "routing, of operations",
     "latency over dense of equal FLOP",
-    "over dense of equal parameters",
+    "over dense of equal parameters (at how many)",
     "latency over parameters: exponent",
 )
 PRICE_WORDS = (

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from capratio.errors import InputError
 from capratio.measure.free_memory import free_memory_bytes
-from capratio.names import fits
+from capratio.names import fits, nothing_fits
 from capratio.sweep.case import Case
 from capratio.sweep.case_file import read_case_files
 from capratio.sweep.estimate import estimated_bytes, estimated_s
@@ -42,9 +41,7 @@ def select_cases(case_files: list[Path], only: str | None, device: str | None = 
         return cases
     selected = [case for case in cases if fits(only, case.id)]
     if not selected:
-        raise InputError(
-            f"no case matches the pattern {only!r}; the {len(cases)} ids, such as {cases[0].id}, are listed by --plan."
-        )
+        raise nothing_fits(only, [case.id for case in cases])
     return selected
 
 

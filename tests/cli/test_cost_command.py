@@ -106,7 +106,7 @@ def test_a_table_that_appends_is_wider_where_out_features_is_left_out(capsys: py
     assert (6, 12) == (appended["out_features"], appended["parameters"])
 
     assert 0 == run(["cost", *words, "--set", "consumption=add,concat"])
-    title, headings, *_, added, appended_line = capsys.readouterr().out.splitlines()
+    title, headings, _, added, appended_line, *_ = capsys.readouterr().out.splitlines()
     assert title.startswith("memory-table, 3 features, lookup sign-lsh, entries 4,")
     assert ["consumption", "out_features"] == headings.split()[:2]
     assert (["add", "3"], ["concat", "6"]) == (added.split()[:2], appended_line.split()[:2])
@@ -131,3 +131,25 @@ def test_a_fast_feedforward_layer_has_the_gate_and_the_units_of_its_closed_form(
     assert (2, 8 * 30 + 7 * 9) == (few["hidden"], few["parameters"])
     spec = LayerSpec("fast-feedforward", 8, 4, 3, "leaf", gate="descent")
     assert (spec.hidden, closed_form(spec).parameters) == (usual["hidden"], usual["parameters"])
+
+
+def test_what_a_token_is_taken_to_reach_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run(["cost", "moe-sparse", "--set", "experts=8,16", "--set", "top_k=2,3"])
+
+    *_, heading, two, three = capsys.readouterr().out.splitlines()
+    assert "One token reaches:" == heading
+    assert two.startswith("  experts 2, assignments 2")
+    assert three.startswith("  experts 3, assignments 3")
+    # A halting unit begins at σ(1) = 0.73: 0.99 is passed at the second step.
+    assert 0 == run(["cost", "act"])
+    assert "steps 2" in capsys.readouterr().out
+
+
+def test_a_layer_that_does_no_flop_has_no_capacity_ratio(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "memory-table", "--set", "lookup=ids"
+
+    assert 0 == run(["cost", *words, "--set", "consumption=concat"])
+    assert ["no", "FLOP", "no", "FLOP"] == capsys.readouterr().out.splitlines()[3].split()[-4:]
+    # One addition a feature.
+    assert 0 == run(["cost", *words, "--set", "consumption=add"])
+    assert "no FLOP" not in capsys.readouterr().out

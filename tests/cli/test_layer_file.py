@@ -63,7 +63,8 @@ def test_what_a_tree_has_stands_in_its_group(tmp_path: Path) -> None:
     options = {"depth": ["0:4:2"], "form": ["collapsed"], "gate": ["hyperplanes"], "bias": ["true", "false"]}
     (tmp_path / "mine.toml").write_text(
         'name = "tree"\nreplicates = 1\n[[cases]]\ngroup = "tree"\nlayer = "tree"\nin_features = 16\n'
-        'depth = [0, 2, 4]\nform = "collapsed"\ngate = "hyperplanes"\nbias = [true, false]\n'
+        'claims = ["executed-flop", "touched-parameters"]\ndepth = [0, 2, 4]\n'
+        'form = "collapsed"\ngate = "hyperplanes"\nbias = [true, false]\n'
     )
 
     cases = cases_of(tmp_path, "tree", options)
@@ -139,3 +140,21 @@ def test_a_message_names_the_option_and_no_file(tmp_path: Path) -> None:
     assert "--layer: the layer 'moe-spars' is not known; did you mean 'moe-sparse'?" == str(
         without_place(caught.value, path)
     )
+
+
+@pytest.mark.parametrize(
+    ("layer", "options", "claims"),
+    [
+        ("moe-sparse", {}, ("system-counts",)),
+        ("fast-feedforward", {"depth": ["2"]}, ("fast-feedforward-counts",)),
+        ("tree", {"depth": ["2"]}, ("executed-flop", "touched-parameters")),
+        ("dense", {}, ("executed-flop", "touched-parameters")),
+        ("mine.layers:Mine", {}, ()),
+    ],
+)
+def test_a_layer_of_ours_claims_the_exact_counts_that_it_has(
+    layer: str, options: dict[str, list[str]], claims: tuple[str, ...], tmp_path: Path
+) -> None:
+    (case,) = cases_of(tmp_path, layer, options)
+
+    assert claims == case.claims

@@ -37,15 +37,16 @@ def test_a_log_gets_its_first_and_last_line_and_each_failure() -> None:
     stream = io.StringIO()
     progress = LineProgress(stream, between_s=1e9)
 
-    progress.started(3)
-    for record in (MEASURED, REFUSED, MEASURED):
+    progress.started(4)
+    for record in (MEASURED, REFUSED, replace(REFUSED, replicate=1), MEASURED):
         progress.case_started(record.case, record.replicate)
         progress.finished(record)
 
     assert [
-        "3 measurements to make",
+        "4 measurements to make",
         "tree[form] #0: refused, 8 GiB is more than is free.",
-        f"3/3 {MEASURED.case}",
+        "tree[form] #1: refused, as before",
+        f"4/4 {MEASURED.case}",
     ] == stream.getvalue().splitlines()
 
 

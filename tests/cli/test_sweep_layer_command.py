@@ -143,6 +143,7 @@ def test_a_run_names_the_layer_and_leaves_no_file_behind(
         ([*LAYER, "--set", "bias"], "'bias' is not key=value"),
         ([*LAYER, "--set", "a=b\x07"], "--layer: 'b\\x07' holds what cannot be printed"),
         ([*LAYER, "--only", "x*"], "no case matches the pattern 'x*'"),
+        (["systems", "--only", "block-policy"], "a whole id; did you mean '*block-policy*'? The 3"),
         (
             ["--layer", "moe-sparse", "--in-features", "8", "--set", "exprts=4"],
             "--layer: the options of moe-sparse: the key 'exprts' is not known; did you mean 'experts'?",

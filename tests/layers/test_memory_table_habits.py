@@ -148,9 +148,11 @@ def test_a_table_compiles_and_exports_in_one_graph(lookup: str, consumption: str
 
 
 def test_repr_names_the_options() -> None:
-    assert "in_features=9, out_features=9, lookup=softmax, entries=8, top_k=3, backend=auto" in repr(
-        built("softmax", "add", top_k=3)
-    )
+    shown = repr(built("softmax", "add", top_k=3))
+
+    # What was given and what was not.
+    assert "in_features=9, out_features=9, lookup=softmax, consumption=add, entries=8, tables=1, top_k=3" in shown
+    assert shown.count("backend=auto") == 1
 
 
 @pytest.mark.parametrize(
