@@ -195,6 +195,6 @@ def _cases(policy_path: Path, name: str | None, only: str | None) -> "Sequence[M
         raise InputError(f"{policy_path} names no cases; write cases = 'gate_cases.toml', a file beside it.")
     cases = read_gate_cases(policy_path.parent / name)
     chosen = [case for case in cases if only is None or fits(only, case.id)]
-    if not chosen:
+    if only is not None and not chosen:
         raise nothing_fits(only, [case.id for case in cases])
     return [MeasuredCase(case.id, case.described, case.threads, case.sampling) for case in chosen]
