@@ -95,6 +95,9 @@ def systems_figures(systems: str, experts: str) -> str:
         for words in (
             "16 experts of 1024 hidden units, N = 1024, forward: latency / the dense layer",
             "forward: latency / the fastest peer: a loop",
+            "alone, 256 bags of 128, dense: latency / nn.EmbeddingBag's",
+            "summed: latency / nn.EmbeddingBag's sparse gradient, coalesced",
+            "The same / nn.EmbeddingBag's sparse gradient as it leaves it",
             "nn.EmbeddingBag with the same",
             "nn.EmbeddingBag as it leaves its own",
             "masks of each token's own: latency / dense with masks",
@@ -123,9 +126,10 @@ def systems_figures(systems: str, experts: str) -> str:
                 f"**Beside their peers**, {peer_threads} threads, {replicates} processes ([the report]({EXPERTS}): "
                 f"`make experts`): 16 experts, top-2, take {seen[0]} times as long as the dense layer of the active "
                 f"size at 1024 tokens, and at most {seen[1]} times the fastest peer at 1, 64 and 1024; a memory "
-                f"table's forward and backward {seen[2]} times EmbeddingBag's at most, and {seen[3]} times where its "
-                f"sparse gradient is left unsummed; live blocks of 10 % density {seen[4]} of dense with masks, "
-                f"{seen[5]} of BSR with one mask."
+                f"table's gradient {seen[2]} times EmbeddingBag's where it is dense, {seen[3]} where it is sparse and "
+                f"summed, and {seen[4]} beside the one that EmbeddingBag leaves unsummed; its forward and backward "
+                f"together {seen[5]} at most, and {seen[6]} beside that one; live blocks of 10 % density {seen[7]} of "
+                f"dense with masks, {seen[8]} of BSR with one mask."
             ),
         ]
     )

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from capratio.records.record import Limit, Record, Timing
-from capratio.report import goal_points, side_by_side_tables
+from capratio.report import goal_points
 from capratio.report.goal_answers import GoalAnswer, answer_goals
 from capratio.report.goal_points import RunCases
 from capratio.report.goal_table import goal_rows
 from capratio.report.goals import Goal
-from capratio.report.page import write_report
 
 Maker = Callable[..., Record]
 Make = Callable[..., list[Record]]
@@ -145,50 +143,6 @@ def test_the_worst_point_is_named_with_how_many_miss(make: Make) -> None:
     assert 0.5 == pytest.approx(found.beyond)
 
 
-@pytest.mark.parametrize(
-    ("latencies_us", "status", "said"),
-    [
-        ((300, 300, 300), "met", "✓ met"),
-        ((300, 300, 400), "undecided", "? undecided: the medians keep it, an interval does not"),
-        ((300, 340, 360), "undecided", "? undecided: missed by 6%, by 1 of 1 points"),
-        ((340, 350, 360), "missed", "✗ missed by 9%, by 1 of 1 points"),
-    ],
-)
-def test_an_interval_that_crosses_a_bound_of_320_us_decides_nothing(
-    make: Make, latencies_us: tuple[float, ...], status: str, said: str
-) -> None:
-    found = answer("worst", make(*latencies_us))
-
-    (row,) = goal_rows([found])
-    assert status == found.status
-    assert said == row.cells[-1]
-    assert {"met": "holds", "missed": "broken", "undecided": "undecided"}[status] == row.tone
-
-
-def test_a_goal_is_undecided_by_a_point_that_is_not_the_worst_by_its_median_and_missed_by_one_that_is_beyond(
-    make: Make,
-) -> None:
-    sure, unsure, beyond = make(310, 310, 310), make(300, 300, 500, tokens=16), make(340, 341, 342, tokens=64)
-
-    assert "undecided" == answer("worst", sure + unsure).status
-    assert "missed" == answer("worst", sure + unsure + beyond).status
-
-
-def test_the_mean_is_judged_by_its_own_interval(make: Make) -> None:
-    # 1.0 and 1.44, whose mean 1.2 is under 1.25, with one process at twice that.
-    records = make(200, 200, 400) + make(288, 288, 576, tokens=64)
-
-    assert "undecided" == answer("mean", records).status
-
-
-def test_an_undecided_goal_is_explained_where_its_median_lies_beyond(make: Make) -> None:
-    goal = replace(GOALS["worst"], missed="Tiles were tried.")
-
-    kept, beyond = (goal_rows(answer_goals([goal], make(*us)))[0] for us in ((300, 300, 400), (300, 340, 360)))
-
-    assert ("", "Tiles were tried.") == (kept.missed, beyond.missed)
-
-
 def test_an_excess_is_over_limits_that_are_small(make: Make) -> None:
     small, large = make(57.9, 58.1, 58, limit_us=10), make(900, limit_us=800, tokens=64)
 
@@ -303,37 +257,6 @@ def test_a_point_without_a_time_on_one_side_is_told(make: Make) -> None:
     assert "0, and 2 without a time" == goal_rows([found])[0].cells[2]
 
 
-def test_a_miss_is_explained_and_a_goal_that_is_met_needs_none(make: Make) -> None:
-    goal = replace(GOALS["worst"], missed="Tiles of 8 rows\nwere tried.")
-
-    met, missed = (goal_rows(answer_goals([goal], make(latency_us)))[0] for latency_us in (200.0, 480.0))
-
-    assert ("holds", "") == (met.tone, met.missed)
-    assert ("broken", "Tiles of 8 rows were tried.") == (missed.tone, missed.missed)
-    assert ("worst", "worst ≤ 1.6", "1") == tuple(missed.cells[:3])
-    assert ("2.40", "✗ missed by 50%, by 1 of 1 points") == (missed.cells[3], missed.cells[5])
-
-
-@pytest.mark.parametrize("name", ["index_html", "markdown"])
-def test_the_page_has_the_explanation_beside_the_goal_that_is_missed(
-    make: Make,
-    run_writer: Callable[[Path, list[Record]], Path],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    name: str,
-) -> None:
-    goals = [replace(GOALS["worst"], missed="Small tiles were tried."), replace(GOALS["peers"], missed="Never said.")]
-    monkeypatch.setattr(side_by_side_tables, "read_goals", lambda: goals)
-    records = make(480.0) + make(900.0, backend="reference")
-
-    files = write_report(run_writer(tmp_path / "run", records), tmp_path / "report", "capratio report run")
-
-    page = getattr(files, name).read_text(encoding="utf-8")
-    assert "missed by 50%, by 1 of 1 points" in page
-    assert "Small tiles were tried." in page
-    assert "Never said." not in page
-
-
 def slowest(self: RunCases, case: str, backends: tuple[str, ...]) -> str | None:
     times_s = {other: self.times_s(other) for other in self.cases if other.split("/")[-2] in backends}
     return max(times_s, key=lambda other: max(times_s[other].values()), default=None)
@@ -368,16 +291,3 @@ def test_an_error_in_a_comparison_is_seen(
 
     assert right.ratio is not None
     assert right != answer(goal, records)
-
-
-def test_goals_without_a_case_in_the_run_are_counted_and_not_listed(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    elsewhere = replace(GOALS["worst"], what="Of a GPU", where={**GOALS["worst"].where, "device": "cuda"})
-    monkeypatch.setattr(side_by_side_tables, "read_goals", lambda: [GOALS["worst"], elsewhere, elsewhere])
-
-    section = side_by_side_tables.side_by_side_section(make(480.0) + make(900.0, backend="reference"))
-
-    assert section is not None
-    assert [GOALS["worst"].what] == [goal.cells[0] for goal in section.goals]
-    assert section.goals_elsewhere.startswith("2 goals have no case in this run")
