@@ -82,11 +82,20 @@ def _slim(text: str) -> str:
     text = re.sub(r"\s*\n\s*", "\n", text)
     text = re.sub(r"\n([LQCMz])", r"\1", text)
     text = re.sub(r"<g>\n((?:<use [^>]*>\n)+)</g>", _one_style, text)
-    # What is left of groups that held one element each; deepest first, so it takes a few rounds.
-    for _ in range(6):
-        text = re.sub(r"<g>\n(<[^g][^>]*/>\n)</g>\n", r"\1", text)
-        text = re.sub(r"<g>\n</g>\n", "", text)
-    return text.strip()
+    return _without_bare_groups(text).strip()
+
+
+def _without_bare_groups(text: str) -> str:
+    """Groups that say nothing of what they hold are left out, and it stays."""
+    said: list[bool] = []
+
+    def kept(tag: re.Match[str]) -> str:
+        if tag.group(1):
+            return tag.group(0) if said.pop() else ""
+        said.append(bool(tag.group(2)))
+        return tag.group(0) if said[-1] else ""
+
+    return re.sub(r"<(/)?g( [^>]*)?>\n?", kept, text)
 
 
 def _one_style(match: re.Match[str]) -> str:

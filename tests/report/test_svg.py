@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from capratio.errors import InputError
 from capratio.report.figures.canvas import paper
 from capratio.report.palette import SHARED, TONES
-from capratio.report.svg import file_svg, inline_svg
+from capratio.report.svg import _without_bare_groups, file_svg, inline_svg
 
 
 def _figure(points: int = 3) -> Figure:
@@ -42,6 +42,12 @@ def test_two_figures_of_one_page_share_no_id() -> None:
 
     assert first
     assert not first & second
+
+
+def test_a_group_that_says_nothing_is_left_out_and_others_end_where_they_ended() -> None:
+    text = '<svg>\n<g>\n<g style="a">\n<g>\n<path/>\n</g>\n</g>\n<use/>\n</g>\n</svg>'
+
+    assert '<svg>\n<g style="a">\n<path/>\n</g>\n<use/>\n</svg>' == _without_bare_groups(text)
 
 
 def test_no_rule_of_the_figure_reaches_the_page() -> None:
