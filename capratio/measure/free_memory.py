@@ -1,10 +1,14 @@
-"""How much memory a process may still take: what the system has, under the limit of its control group."""
+"""How much memory a process may still take, under the limit of its control group, and whether a host takes it back."""
 
 from pathlib import Path
 
 import psutil
 
 CGROUP = Path("/sys/fs/cgroup")
+VIRTIO = Path("/sys/bus/virtio/devices")
+# The device by which a host takes memory from a virtual machine, and its feature by which free pages are told to it
+# (virtio 1.2, section 5.5).
+_BALLOON, _REPORTING = 5, 5
 
 
 def free_memory_bytes(cgroup: Path = CGROUP) -> int:
@@ -16,6 +20,22 @@ def free_memory_bytes(cgroup: Path = CGROUP) -> int:
     free = int(psutil.virtual_memory().available)
     left = _left_in_group(cgroup)
     return free if left is None else min(free, left)
+
+
+def host_takes_free_pages(virtio: Path = VIRTIO) -> bool:
+    """Whether a virtual machine tells its free memory to the host, which takes it back until it is touched again.
+
+    Args: virtio: the folder of the virtual machine's devices, each with the files ``device`` and ``features``.
+    """
+    return any(_reports_pages(device) for device in virtio.glob("*"))
+
+
+def _reports_pages(device: Path) -> bool:
+    try:
+        kind, features = int((device / "device").read_text(), 16), (device / "features").read_text()
+    except (OSError, ValueError):
+        return False
+    return kind == _BALLOON and features[_REPORTING : _REPORTING + 1] == "1"
 
 
 def _left_in_group(cgroup: Path) -> int | None:

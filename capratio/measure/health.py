@@ -18,7 +18,7 @@ from capratio.measure.aa_pair import AaPair, measure_aa_pair
 from capratio.measure.caches import last_level, read_caches
 from capratio.measure.ceilings import measure_ceilings
 from capratio.measure.clock import PerfClock, clock_resolution_s
-from capratio.measure.free_memory import free_memory_bytes
+from capratio.measure.free_memory import free_memory_bytes, host_takes_free_pages
 from capratio.measure.machine import PACKAGE, PACKAGES, cpu_model, read_governor
 from capratio.measure.telemetry import GpuState, NoTelemetry, Telemetry, open_telemetry
 from capratio.threading_layer import missing_layer
@@ -63,6 +63,7 @@ def check_health() -> list[Finding]:
         judge_system(sys.platform),
         judge_machine(),
         judge_memory(free_memory_bytes()),
+        judge_new_memory(host_takes_free_pages()),
         judge_threads(threads, usable, os.environ),
         judge_load(load, usable),
         judge_governor(read_governor()),
@@ -103,6 +104,17 @@ def judge_memory(free_bytes: int) -> Finding:
         advice = "Large cases will be refused; free some memory, or sweep with --only and smaller sizes."
         return Finding(WARNING, "memory", f"{scaled(free_bytes, 'B')} free", advice)
     return Finding(OK, "memory", f"{scaled(free_bytes, 'B')} free")
+
+
+def judge_new_memory(taken_back: bool) -> Finding:
+    """Whether memory that was free for some seconds is the machine's own."""
+    if taken_back:
+        advice = (
+            "A call that takes megabytes of new memory may be ten times slower for its first second; sample it for "
+            "longer (time_limit_s of a case file), so that the median lies beyond."
+        )
+        return Finding(WARNING, "new memory", "the host takes free memory back, and gives it at first touch", advice)
+    return Finding(OK, "new memory", "stays with this machine")
 
 
 def judge_threads(threads: int, usable_cpus: int, environment: Mapping[str, str]) -> Finding:

@@ -20,6 +20,7 @@ from capratio.measure.health import (
     judge_load,
     judge_machine,
     judge_memory,
+    judge_new_memory,
     judge_steal,
     judge_system,
     judge_threads,
@@ -45,6 +46,8 @@ FINDINGS: list[tuple[str, Finding]] = [
     ("warning", judge_system("darwin")),
     ("ok", judge_memory(16 * 2**30)),
     ("warning", judge_memory(2**30)),
+    ("ok", judge_new_memory(taken_back=False)),
+    ("warning", judge_new_memory(taken_back=True)),
     ("ok", judge_threads(2, 2, {})),
     ("ok", judge_threads(1, 2, {"OMP_NUM_THREADS": "1"})),
     ("warning", judge_threads(4, 2, {})),
@@ -144,7 +147,7 @@ def test_all_is_looked_at_and_named_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
     names = [finding.name for finding in findings]
     expected = {"system", "machine", "memory", "threads", "load", "governor", "clock", "versions", "A/A pair"}
-    expected |= {"compiled threads"}
+    expected |= {"compiled threads", "new memory"}
     assert expected | {"ceilings", "stolen time", "GPU"} == set(names)
     assert len(names) == len(set(names))
     assert asked["budget"] <= 6.0
