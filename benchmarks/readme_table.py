@@ -23,6 +23,7 @@ SHOWN = {
 POLICY, DENSE = "block-policy", "dense, equal parameters"
 FLOP, COST = "parameters a FLOP", "latency over dense of equal FLOP"
 EQUAL, EXPONENT = "over dense of equal parameters (at how many)", "latency over parameters: exponent"
+LIMIT = "latency / limit"
 PREFIXES = {"k": 1e3, "M": 1e6, "G": 1e9}
 WIDTH = 150
 
@@ -50,6 +51,7 @@ def systems_table(report: str) -> str:
     decode, batch = price_rows(report, DECODE), price_rows(report, BATCH)
     largest = [decode[name] for name in SHOWN]
     flop = [call_rows(report, call, "FLOP a token")[name]["FLOP a token"] for name in SHOWN for call in (DECODE, BATCH)]
+    level = {call: call_rows(report, call, LIMIT)["dense, equal FLOP"] for call in (DECODE, BATCH)}
     rows = [
         f"| {words} | {decode[name][FLOP]} | {decode[name][COST]} | {batch[name][COST]} | {batch[name][EXPONENT]} |"
         for name, words in SHOWN.items()
@@ -59,8 +61,10 @@ def systems_table(report: str) -> str:
         [
             wrapped(
                 f"Layers of {billions(row['parameters'] for row in largest)} parameters that take "
-                f"{millions(flop)} FLOP a token, held against the dense layer of one million "
-                f"parameters that takes as many ([the report]({SYSTEMS}), {conditions(report)[2]} processes):"
+                f"{millions(flop)} FLOP a token, held against the dense layer of one million parameters, nn.Linear, "
+                f"which takes {millions([level[DECODE]['FLOP a token']])} and is itself at "
+                f"{level[DECODE][LIMIT]} times the machine's limit cold and {level[BATCH][LIMIT]} times in the batch "
+                f"([the report]({SYSTEMS}), {conditions(report)[2]} processes):"
             ),
             "",
             "| layer | parameters for a FLOP | latency of one cold token, \u00d7 dense | of 64 tokens, \u00d7 dense "
@@ -115,7 +119,7 @@ def systems_figures(systems: str, experts: str) -> str:
                 f"**One cold token** of a system of {billions(row['parameters'] for row in decode.values())} "
                 f"parameters takes {span(row[COST] for row in decode.values())} times as long as the dense layer of "
                 f"one million, of a block policy {value(policy[COST])} times; with {millions([dense])} "
-                f"parameters it takes {span(shares)} % of the time of the dense layer that holds as many."
+                f"parameters, where the page has both, it takes {span(shares)} % of the time of the dense layer that holds as many."
             ),
             bullet(
                 f"**A batch of 64 tokens** takes {span(row[COST] for row in batch.values())} times as long, with "

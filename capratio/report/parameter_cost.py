@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from capratio.cost.spec import LAYERS
 from capratio.records.summary import summarise
+from capratio.report.routing_operations import routing_of
 from capratio.report.side_by_side import Estimate, comparing, difference_over_processes
 from capratio.units import counted
 
@@ -63,6 +64,7 @@ class CostPoint:
     state_bytes: int | None
     peak_bytes: int | None
     capacity_ratio: float | None
+    capacity_ratio_all: float | None
     times_limit: float | None
     reached: tuple[Reached, ...]
 
@@ -73,7 +75,7 @@ class CostPoint:
 
     @property
     def routing_share(self) -> float:
-        """Gating FLOP and routing operations in all operations, 0 to 1."""
+        """What decides where tokens go in all operations, 0 to 1."""
         return self.routing / max(self.operations, 1)
 
 
@@ -200,13 +202,14 @@ def _point(records: "Sequence[Record]") -> CostPoint:
         product=exact.flop.get("product", 0),
         flop=flop,
         operations=flop + exact.routing_operations,
-        routing=exact.flop.get("gating", 0) + exact.routing_operations,
+        routing=routing_of(summary.point, exact),
         op_bytes=exact.op_bytes,
         latency_s={record.replicate: record.timing.latency_s for record in records if record.timing is not None},
         compulsory_bytes=exact.compulsory_bytes,
         state_bytes=None if memory is None else memory.state_bytes,
         peak_bytes=None if memory is None else memory.allocated_peak_bytes,
         capacity_ratio=exact.capacity_ratio,
+        capacity_ratio_all=exact.capacity_ratio_all,
         times_limit=None if summary.efficiency is None else 1 / summary.efficiency,
         reached=_reached(summary.point, exact),
     )

@@ -23,7 +23,8 @@ PRICE_HEADINGS = (
 PRICE_WORDS = (
     "The price: the largest point of each line. Parameters are all that the layer holds, over the FLOP, the bytes and "
     "the time of one token (of a batch: its share). Bytes are those that the operations read and wrote. Routing is "
-    "gating FLOP and routing operations (compares, sorts, index arithmetic) in percent of all operations. The two "
+    "gating FLOP and routing operations (compares, sorts, index arithmetic; not relu's compares) in percent of all "
+    "operations. The two "
     "dense layers are the run's own: the nearest in product FLOP (in all FLOP, where products alone have none), and, "
     "at the largest point that has one, the nearest in parameters, within a factor of 1.5. The exponent is the slope "
     "of the logarithms over the line: 0 is free parameters, 1 is a dense layer's price; it is fitted, not promised. "
@@ -34,7 +35,7 @@ BEHIND_HEADINGS = (
     "FLOP a token",
     "FLOP / dense, along the line",
     "of products alone",
-    "capacity ratio",
+    "capacity ratio / with gating and routing",
     "touched bytes",
     "layer holds",
     "call peak",
@@ -96,7 +97,7 @@ def _behind(line: CostLine, beside: Sequence[CostLine]) -> tuple[str, ...]:
         quantity(point.flop / max(point.tokens, 1)),
         _range(line, level, lambda one: one.flop),
         _range(line, level, lambda one: one.product),
-        NOTHING if point.capacity_ratio is None else f"\u00d7\u202f{significant(point.capacity_ratio)}",
+        _capacity(point),
         quantity(point.compulsory_bytes, "B"),
         quantity(point.state_bytes, "B"),
         quantity(point.peak_bytes, "B"),
@@ -117,6 +118,12 @@ def _range(line: CostLine, level: CostPoint | None, of: Callable[[CostPoint], in
         return NOTHING
     ratios = [of(point) / of(level) for point in line.points]
     return "\u2013".join(dict.fromkeys(significant(each) for each in (min(ratios), max(ratios))))
+
+
+def _capacity(point: CostPoint) -> str:
+    if point.capacity_ratio is None or point.capacity_ratio_all is None:
+        return NOTHING
+    return " / ".join(f"\u00d7\u202f{significant(each)}" for each in (point.capacity_ratio, point.capacity_ratio_all))
 
 
 def _reached(reached: Reached) -> str:

@@ -233,6 +233,7 @@ def test_the_second_table_says_what_a_call_touches_takes_and_reaches(record: Rec
                 one.exact,
                 compulsory_bytes=3 * 2**20,
                 capacity_ratio=16.0,
+                capacity_ratio_all=4.0,
                 visits={"experts": 50, "assignments": 64, "dropped": 0},
                 expected_visits={"experts": 55.61, "assignments": 64.0, "dropped": 0.0},
             ),
@@ -248,7 +249,8 @@ def test_the_second_table_says_what_a_call_touches_takes_and_reaches(record: Rec
 
     assert "3.00\u00a0MiB" == row["touched bytes"]
     assert ("4.00\u00a0MiB", "32.0\u00a0KiB") == (row["layer holds"], row["call peak"])
-    assert ("\u00d7\u202f16.0", "4.00") == (row["capacity ratio"], row["latency / limit"])
+    assert "\u00d7\u202f16.0 / \u00d7\u202f4.00" == row["capacity ratio / with gating and routing"]
+    assert "4.00" == row["latency / limit"]
     # Assignments follow from the tokens, and no token was dropped where none should be.
     assert "50 / 55.6 experts" == row["reached / under uniform routing"].replace("\u00a0", " ")
 

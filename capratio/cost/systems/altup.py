@@ -124,6 +124,10 @@ class AltUpSpec(SystemSpec):
         """As the contract says."""
         return plain_compulsory_bytes(self, visits, pass_, itemsize)
 
+    def activation_compares(self, visits: Visits, pass_: str) -> int:
+        """One of each hidden unit of what is computed, and one more in its gradient."""
+        return visits["computed"] * self.hidden * (2 if pass_ == "train" else 1)
+
     def _network(self, tokens: int) -> OperationCost:
         products = linear(tokens, self.width, self.hidden) + linear(tokens, self.hidden, self.width)
         return products + OperationCost(routing_operations=tokens * self.hidden)

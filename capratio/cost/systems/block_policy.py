@@ -137,7 +137,7 @@ class BlockPolicySpec(SystemSpec):
         1 overhead FLOP, of each of the N L h hidden units, dead ones too. Training adds the gradients of products,
         biases and f; the output's gradient does not reach the policies.
         """
-        total = self._decisions(visits.tokens) + self._activation(visits.tokens, pass_)
+        total = self._decisions(visits.tokens) + self._activation(visits, pass_)
         for live, p, q in self._products(visits):
             total += block_linear(live, p, q, itemsize=ANY_ITEMSIZE)
             if pass_ == "train":
@@ -201,11 +201,19 @@ class BlockPolicySpec(SystemSpec):
             total += OperationCost(Flop(bias=coins, overhead=coins + self.blocks), routing_operations=coins)
         return total
 
-    def _activation(self, tokens: int, pass_: str) -> OperationCost:
-        units, training = tokens * self.hidden_layers * self.hidden, pass_ == "train"
+    def activation_compares(self, visits: Visits, pass_: str) -> int:
+        """One of each hidden unit, dead ones too, and one more in its gradient."""
+        passes = 2 if pass_ == "train" else 1
+        return passes * self._units(visits.tokens) if self.activation == "relu" else 0
+
+    def _activation(self, visits: Visits, pass_: str) -> OperationCost:
         if self.activation == "relu":
-            return OperationCost(routing_operations=(2 if training else 1) * units)
-        return OperationCost(Flop(overhead=(1 + (TANH_GRADIENT_FLOP if training else 0)) * units))
+            return OperationCost(routing_operations=self.activation_compares(visits, pass_))
+        gradient = TANH_GRADIENT_FLOP if pass_ == "train" else 0
+        return OperationCost(Flop(overhead=(1 + gradient) * self._units(visits.tokens)))
+
+    def _units(self, tokens: int) -> int:
+        return tokens * self.hidden_layers * self.hidden
 
     def _biases(self, visits: Visits, pass_: str) -> OperationCost:
         """Of all hidden layers as one of L N tokens, and of the output."""

@@ -81,6 +81,10 @@ class SystemSpec(ABC):
         the input and to every parameter.
         """
 
+    def activation_compares(self, visits: Visits, pass_: str) -> int:
+        """Those of the routing operations that are compares of relu, forward and in gradients, and route nothing."""
+        return 0
+
     @abstractmethod
     def compulsory_bytes(self, visits: Visits, pass_: str, itemsize: int) -> int:
         """Bytes that must cross the memory interface once, however the layer is implemented.

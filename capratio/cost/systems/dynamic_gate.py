@@ -82,6 +82,10 @@ class DynamicGateSpec(SystemSpec):
         total += OperationCost(Flop(overhead=5 * units, bias=units), 2 * units)
         return total + self._gradients(tokens) if pass_ == "train" else total
 
+    def activation_compares(self, visits: Visits, pass_: str) -> int:
+        """One of each hidden unit, and one more in its gradient."""
+        return visits.tokens * self.hidden * (2 if pass_ == "train" else 1)
+
     def compulsory_bytes(self, visits: Visits, pass_: str, itemsize: int) -> int:
         """As the contract says."""
         return plain_compulsory_bytes(self, visits, pass_, itemsize)

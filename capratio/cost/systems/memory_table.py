@@ -149,6 +149,11 @@ class MemoryTableSpec(SystemSpec):
         train, sizes = pass_ == "train", self._sizes(visits)
         return lookup_cost(self.lookup, sizes, train) + consumption_cost(self.consumption, sizes, train)
 
+    def activation_compares(self, visits: Visits, pass_: str) -> int:
+        """Of an expert one of each of its units, and two more in its gradients, which start from the products again."""
+        units = visits.tokens * self.lookups * self.rank if self.consumption == "expert" else 0
+        return units * (3 if pass_ == "train" else 1)
+
     def compulsory_bytes(self, visits: Visits, pass_: str, itemsize: int) -> int:
         """As the contract says; the token's ids and what is fixed of a hash are read too.
 

@@ -139,6 +139,10 @@ class MoeSparseSpec(SystemSpec):
         )
         return total + gradients + self._gate.backward(tokens, slots)
 
+    def activation_compares(self, visits: Visits, pass_: str) -> int:
+        """One of each unit of an assignment, and two more in its gradients, which start from the products again."""
+        return visits["assignments"] * self.hidden * (3 if pass_ == "train" else 1)
+
     def compulsory_bytes(self, visits: Visits, pass_: str, itemsize: int) -> int:
         """As the contract; training also reads what makes the noise, and thresholds take no part in it."""
         tokens, p, q = visits.tokens, self.in_features, self.out_features
