@@ -119,7 +119,8 @@ def systems_figures(systems: str, experts: str) -> str:
                 f"**One cold token** of a system of {billions(row['parameters'] for row in decode.values())} "
                 f"parameters takes {span(row[COST] for row in decode.values())} times as long as the dense layer of "
                 f"one million, of a block policy {value(policy[COST])} times; with {millions([dense])} "
-                f"parameters, where the page has both, it takes {span(shares)} % of the time of the dense layer that holds as many."
+                f"parameters, where the page has both, it takes {span(shares)} % of the time of the dense layer that "
+                "holds as many."
             ),
             bullet(
                 f"**A batch of 64 tokens** takes {span(row[COST] for row in batch.values())} times as long, with "
