@@ -56,9 +56,16 @@ def _layers() -> str:
         said = _first_sentence(getattr(getmodule(form), "__doc__", None))
         entries.append(_entry(layer, said + also.get(layer, ""), options))
     for layer, system in SYSTEMS.items():
-        options = [f"{name}={option_text(value)}" for name, value in defaults(system).items()]
+        options = [
+            f"{name}={'|'.join([option_text(value), *_others(system.words.get(name, ()), value)])}"
+            for name, value in defaults(system).items()
+        ]
         entries.append(_entry(layer, _first_sentence(getattr(getmodule(system), "__doc__", None)), options))
     return "\n".join(entries)
+
+
+def _others(words: Sequence[str], default: str) -> list[str]:
+    return [word for word in words if word != default]
 
 
 def _entry(name: str, sentence: str, options: Sequence[str] = (), width: int = NAME_WIDTH) -> str:

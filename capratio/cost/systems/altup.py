@@ -1,12 +1,13 @@
 """A network under alternating updates: of a wide token, or a long sequence, it computes a part."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from capratio.cost.flop import Flop
 from capratio.cost.operation import OperationCost
 from capratio.cost.systems.compulsory import plain_compulsory_bytes
-from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes, check_word, defaults
+from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes, check_words, defaults
 from capratio.cost.systems.dense_steps import linear, linear_gradients, sum_of
 from capratio.errors import InputError
 
@@ -39,6 +40,7 @@ class AltUpSpec(SystemSpec):
 
     layer: ClassVar[str] = "altup"
     counts: ClassVar[tuple[str, ...]] = ("computed",)
+    words: ClassVar[Mapping[str, tuple[str, ...]]] = {"form": FORMS}
 
     hidden: int = 1024
     form: str = ALTERNATING
@@ -48,7 +50,7 @@ class AltUpSpec(SystemSpec):
 
     def __post_init__(self) -> None:
         check_sizes(self, hidden=self.hidden, blocks=self.blocks, stride=self.stride)
-        check_word(self, "form", FORMS)
+        check_words(self)
         self._check_options()
         if self.in_features != self.out_features:
             raise InputError(

@@ -1,5 +1,6 @@
 """A network whose hidden units live and die in blocks, as a policy decides for each token."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar, Self
@@ -16,7 +17,7 @@ from capratio.cost.op_formulas.block_linear import (
     block_linear_weight_gradient,
 )
 from capratio.cost.operation import OperationCost
-from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes, check_word
+from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes, check_words
 from capratio.errors import InputError
 
 ACTIVATIONS = ("relu", "tanh")
@@ -56,6 +57,7 @@ class BlockPolicySpec(SystemSpec):
         "distinct_last",
         "distinct_blocks",
     )
+    words: ClassVar[Mapping[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
 
     hidden: int = 1024
     blocks: int = 16
@@ -65,7 +67,7 @@ class BlockPolicySpec(SystemSpec):
 
     def __post_init__(self) -> None:
         check_sizes(self, hidden=self.hidden, blocks=self.blocks, hidden_layers=self.hidden_layers)
-        check_word(self, "activation", ACTIVATIONS)
+        check_words(self)
         if self.hidden_layers > MOST_LAYERS:
             raise InputError(
                 f"{self.layer} was given hidden_layers={self.hidden_layers}; give at most {MOST_LAYERS} of them."

@@ -36,13 +36,15 @@ class SystemSpec(ABC):
     """The sizes and options of one conditional layer, from which its cost follows.
 
     A subclass is a frozen dataclass: in_features p and out_features q, then its options (int, float, bool or str, each
-    with a default), checked in ``__post_init__``. ``layer`` is its id, ``counts`` names what its visits count.
+    with a default), checked in ``__post_init__``. ``layer`` is its id, ``counts`` names what its visits count, and
+    ``words`` holds what each option that is a word may be.
 
     Symbols of the docstrings: p in_features, q out_features, N tokens; FLOP = multiplies and adds.
     """
 
     layer: ClassVar[str]
     counts: ClassVar[tuple[str, ...]]
+    words: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     in_features: int
     out_features: int
@@ -165,11 +167,12 @@ def check_seed(spec: SystemSpec, seed: int) -> None:
         raise InputError(f"{spec.layer} was given seed={seed}; it must be from -2^63 to 2^64 - 1.")
 
 
-def check_word(spec: SystemSpec, name: str, allowed: tuple[str, ...]) -> None:
-    """Raise InputError where the option ``name`` is none of the words that it takes."""
-    given = getattr(spec, name)
-    if given not in allowed:
-        raise InputError(f"{spec.layer} was given {name}={given!r}; it must be one of {', '.join(allowed)}.")
+def check_words(spec: SystemSpec) -> None:
+    """Raise InputError where an option is none of the words that it may be."""
+    for name, allowed in spec.words.items():
+        given = getattr(spec, name)
+        if given not in allowed:
+            raise InputError(f"{spec.layer} was given {name}={given!r}; it must be one of {', '.join(allowed)}.")
 
 
 def _parsed(layer: str, name: str, text: str, default: object) -> object:

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from capratio.cost.operation import OperationCost
 from capratio.cost.spec import DENSE_GRADIENT, WEIGHT_GRADIENTS
-from capratio.cost.systems.contract import SystemSpec, Visits, check_seed, check_sizes, check_word, defaults
+from capratio.cost.systems.contract import SystemSpec, Visits, check_seed, check_sizes, check_words, defaults
 from capratio.cost.systems.memory_table_steps import TableSizes, consumption_cost, lookup_cost
 from capratio.errors import InputError
 
@@ -47,6 +47,11 @@ class MemoryTableSpec(SystemSpec):
 
     layer: ClassVar[str] = "memory-table"
     counts: ClassVar[tuple[str, ...]] = ("entries",)
+    words: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "lookup": LOOKUPS,
+        "consumption": CONSUMPTIONS,
+        "weight_gradient": WEIGHT_GRADIENTS,
+    }
 
     lookup: str = "sign-lsh"
     consumption: str = "add"
@@ -60,9 +65,7 @@ class MemoryTableSpec(SystemSpec):
     weight_gradient: str = DENSE_GRADIENT
 
     def __post_init__(self) -> None:
-        check_word(self, "lookup", LOOKUPS)
-        check_word(self, "consumption", CONSUMPTIONS)
-        check_word(self, "weight_gradient", WEIGHT_GRADIENTS)
+        check_words(self)
         # First, so that whoever gives an option that is not there at all is told so, and not its smallest value.
         self._check_options()
         check_sizes(

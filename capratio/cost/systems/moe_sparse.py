@@ -1,12 +1,13 @@
 """A sparsely-gated mixture of experts: noisy top-k, hierarchical, or strictly balanced gating."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from capratio.cost.closed_forms.contract import ANY_ITEMSIZE
 from capratio.cost.op_formulas import expert_feedforward, expert_feedforward_gradients
 from capratio.cost.operation import OperationCost
-from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes, check_word
+from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes, check_words
 from capratio.cost.systems.moe_sparse_gates import BalancedGateCost, GateCost, HierarchicalGateCost, NoisyGateCost
 from capratio.errors import InputError
 
@@ -36,6 +37,7 @@ class MoeSparseSpec(SystemSpec):
 
     layer: ClassVar[str] = "moe-sparse"
     counts: ClassVar[tuple[str, ...]] = ("experts", "assignments", "slots", "groups")
+    words: ClassVar[Mapping[str, tuple[str, ...]]] = {"gating": GATINGS}
 
     experts: int = 16
     top_k: int = 2
@@ -45,7 +47,7 @@ class MoeSparseSpec(SystemSpec):
 
     def __post_init__(self) -> None:
         check_sizes(self, experts=self.experts, top_k=self.top_k, hidden=self.hidden, groups=self.groups)
-        check_word(self, "gating", GATINGS)
+        check_words(self)
         if self.groups > 1 and self.gating != "hierarchical":
             raise InputError(
                 f"{self.layer} was given groups={self.groups} with gating={self.gating}; use gating=hierarchical, or "

@@ -1,5 +1,6 @@
 """ST-MoE: a router sends each token to one or two expert networks, each of which takes so many tokens and no more."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import exp, isfinite, lgamma, log
@@ -14,7 +15,7 @@ from capratio.cost.op_formulas.router_logits import router_logits
 from capratio.cost.op_formulas.routing import sort_operations
 from capratio.cost.operation import OperationCost
 from capratio.cost.systems.compulsory import plain_compulsory_bytes
-from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes, check_word
+from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes, check_words
 from capratio.errors import InputError
 
 # What becomes of a token's second expert: it is drawn whether it is asked, it is asked where its share is large enough,
@@ -55,6 +56,7 @@ class MoeStSpec(SystemSpec):
 
     layer: ClassVar[str] = "moe-st"
     counts: ClassVar[tuple[str, ...]] = ("experts", "assignments", "dropped")
+    words: ClassVar[Mapping[str, tuple[str, ...]]] = {"second": SECOND}
 
     experts: int = 16
     top_k: int = 2
@@ -68,7 +70,7 @@ class MoeStSpec(SystemSpec):
 
     def __post_init__(self) -> None:
         check_sizes(self, experts=self.experts, top_k=self.top_k, hidden=self.hidden)
-        check_word(self, "second", SECOND)
+        check_words(self)
         if self.top_k > 2:
             raise InputError(f"{self.layer} was given top_k={self.top_k}; it must be 1 or 2.")
         if self.experts < self.top_k:

@@ -1,5 +1,6 @@
 """A product-key memory: two short searches stand for one among all keys, and few of many values are read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import isqrt
 from typing import ClassVar, Self
@@ -9,7 +10,7 @@ from capratio.cost.closed_forms.contract import ANY_ITEMSIZE
 from capratio.cost.flop import Flop
 from capratio.cost.operation import OperationCost
 from capratio.cost.spec import DENSE_GRADIENT, WEIGHT_GRADIENTS
-from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes, check_word
+from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes, check_words
 from capratio.errors import InputError
 
 
@@ -33,6 +34,7 @@ class ProductKeySpec(SystemSpec):
 
     layer: ClassVar[str] = "product-key"
     counts: ClassVar[tuple[str, ...]] = ("rows",)
+    words: ClassVar[Mapping[str, tuple[str, ...]]] = {"weight_gradient": WEIGHT_GRADIENTS}
 
     heads: int = 4
     keys: int = 128
@@ -42,7 +44,7 @@ class ProductKeySpec(SystemSpec):
 
     def __post_init__(self) -> None:
         check_sizes(self, heads=self.heads, keys=self.keys, top_k=self.top_k, key_features=self.key_features)
-        check_word(self, "weight_gradient", WEIGHT_GRADIENTS)
+        check_words(self)
         if self.top_k > self.keys:
             raise InputError(
                 f"{self.layer} was given top_k={self.top_k} of keys={self.keys}; choose at most all sub-keys of a set."
