@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from capratio.cli.depths import depths as parse_depths
+from capratio.cli.layer_command import LayerCommand
 from capratio.cli.option_values import option_values
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ COLUMNS = {
 TREE_OPTIONS = ("depth", "form", "gate", "hidden", "order", "bias")
 
 
-@click.command(short_help="Print the closed forms of a layer.")
+@click.command(cls=LayerCommand, short_help="Print the closed forms of a layer.")
 @click.argument("layer")
 @click.option(
     "--in-features", type=click.IntRange(1, WIDEST), default=FEATURES, show_default=True, help="Input features p."

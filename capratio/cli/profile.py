@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from capratio.cli.layer_command import LayerCommand
 from capratio.cli.layer_options import layer_cases, layer_options
 
 if TYPE_CHECKING:
     from capratio.sweep.case import Case
 
 
-@click.command(short_help="Say where the time of one case goes, and write a trace.")
+@click.command(cls=LayerCommand, short_help="Say where the time of one case goes, and write a trace.")
 @click.argument("case", required=False)
 @click.option(
     "--cases",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from capratio.cli.layer_command import LayerCommand
 from capratio.cli.layer_options import layer_cases, layer_options
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ NOTHING_MEASURED = 5
 REPLICATES = 3
 
 
-@click.command(short_help="Measure cases into a run, or go on with one.")
+@click.command(cls=LayerCommand, short_help="Measure cases into a run, or go on with one.")
 @click.argument("cases", nargs=-1)
 @layer_options
 @click.option(
