@@ -36,28 +36,38 @@ class CallMemory:
 
 
 def measure_memory(
-    call: Callable[[], object], device: str = "cpu", baseline_resident_bytes: int | None = None
+    call: Callable[[], object],
+    device: str = "cpu",
+    baseline_resident_bytes: int | None = None,
+    prepare: Callable[[], object] = lambda: None,
 ) -> CallMemory:
     """Run a call, twice on the CPU, and read the memory that it needs.
 
     Args: device: ``cpu`` or ``cuda``, where the call runs. baseline_resident_bytes: the resident set that is subtracted
     from the peak, such as ``resident_bytes()`` of this process before the layer was built; without one, the peak of an
-    empty call right before is subtracted, so that only the growth during the call is left.
+    empty call right before is subtracted, so that only the growth during the call is left. prepare: runs before each
+    call and is no part of it, such as the release of earlier gradients, which a call would seem to give back.
     """
-    return _on_cuda(call) if device.startswith("cuda") else _on_cpu(call, baseline_resident_bytes)
+    if device.startswith("cuda"):
+        return _on_cuda(call, prepare)
+    return _on_cpu(call, baseline_resident_bytes, prepare)
 
 
-def _on_cpu(call: Callable[[], object], baseline_resident_bytes: int | None) -> CallMemory:
+def _on_cpu(
+    call: Callable[[], object], baseline_resident_bytes: int | None, prepare: Callable[[], object]
+) -> CallMemory:
     absent = {"reserved_peak_bytes": _NO_POOL, "device_used_peak_bytes": _NOT_A_GPU}
     resident: int | None = None
     try:
         empty = baseline_resident_bytes
         if empty is None:
             empty = resident_peak_bytes(lambda: None)
+        prepare()
         # Before the profiler runs: its own records would count as resident memory of the call.
         resident = max(resident_peak_bytes(call) - empty, 0)
     except OSError as error:
         absent["resident_peak_bytes"] = f"this system does not let the peak of the resident set be reset ({error})"
+    prepare()
     return CallMemory(allocated_peak_bytes(call), None, None, resident, absent)
 
 
@@ -104,8 +114,9 @@ def peak_of_changes(changes: list[int]) -> int:
     return peak
 
 
-def _on_cuda(call: Callable[[], object]) -> CallMemory:
+def _on_cuda(call: Callable[[], object], prepare: Callable[[], object]) -> CallMemory:
     absent = {"resident_peak_bytes": _HOST_ONLY}
+    prepare()
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     start = torch.cuda.memory_allocated()

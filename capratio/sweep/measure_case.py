@@ -49,8 +49,9 @@ def measure_case(
     UnknownOperationError for an operation without a FLOP rule.
     """
     exact = count_exactly(layer, trial, case)
+    first = trial.prepare(0)
     called = measure_memory(
-        lambda: trial.call(trial.prepare(0)), case.point.device, baseline_resident_bytes=baseline_resident_bytes
+        lambda: trial.call(first), case.point.device, baseline_resident_bytes, lambda: trial.prepare(0)
     )
     started_s = time.time() - run_started_s
     timing = time_call(

@@ -19,7 +19,8 @@ from capratio.sweep.case import Case, Sampling
 from capratio.sweep.code_warmer import CodeWarmer, evict_data
 from capratio.sweep.measure_case import count_exactly
 from capratio.sweep.prepare import build_layer, prepare_trial
-from capratio.sweep.user_layer import UserLayer, prepare_user_trial
+from capratio.sweep.trial import Trial
+from capratio.sweep.user_layer import UserLayer, UserTrial, prepare_user_trial
 
 PROTOCOL = 1
 
@@ -62,7 +63,7 @@ def _ready_point(point: Point, sampling: Sampling, seed: int, inside: list[Path]
 
     def counts() -> dict[str, int]:
         counted = count_exactly(layer, trial, case).counts
-        return counted | _allocated(lambda: trial.call(trial.prepare(0)), point.device)
+        return counted | _allocated(trial, point.device)
 
     return ReadyCase(trial.call, trial.prepare, trial.check, evict, point.device, cold, counts)
 
@@ -78,13 +79,15 @@ def _ready_user_layer(asked: UserLayer, seed: int, inside: list[Path]) -> ReadyC
             "op_bytes": counted.read_bytes + counted.written_bytes,
             "parameters": sum(parameter.numel() for parameter in trial.module.parameters()),
             "routing_operations": counted.routing_operations,
-        } | _allocated(lambda: trial.call(trial.prepare(0)), asked.device)
+        } | _allocated(trial, asked.device)
 
     return ReadyCase(trial.call, trial.prepare, trial.check, None, asked.device, False, counts)
 
 
-def _allocated(call: Callable[[], object], device: str) -> dict[str, int]:
-    peak_bytes = measure_memory(call, device).allocated_peak_bytes
+def _allocated(trial: Trial | UserTrial, device: str) -> dict[str, int]:
+    first = trial.prepare(0)
+    called = measure_memory(lambda: trial.call(first), device, prepare=lambda: trial.prepare(0))
+    peak_bytes = called.allocated_peak_bytes
     return {} if peak_bytes is None else {"allocated_peak_bytes": peak_bytes}
 
 

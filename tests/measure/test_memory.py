@@ -49,6 +49,27 @@ def test_a_call_without_tensors_has_no_peak() -> None:
     assert 0 == measure_memory(lambda: None).allocated_peak_bytes
 
 
+def test_gradients_that_are_released_before_a_call_are_not_given_back_by_it() -> None:
+    weight = torch.ones(ONE_MEBIBYTE, requires_grad=True)
+
+    def prepare() -> None:
+        weight.grad = None
+
+    def call() -> None:
+        torch.autograd.backward(weight * 2.0, torch.ones(ONE_MEBIBYTE))
+
+    peaks = []
+    for _ in range(6):
+        prepare()
+        call()
+        peaks.append(measure_memory(call, prepare=prepare).allocated_peak_bytes)
+
+    # Released inside the call they were taken off the peak, where an earlier profile had known memory at their address.
+    assert {peaks[0]} == set(peaks)
+    assert peaks[0] is not None
+    assert 3 * MEBIBYTE <= peaks[0] < 3.1 * MEBIBYTE
+
+
 def test_the_gradients_of_a_backward_pass_are_in_the_peak() -> None:
     weight = torch.ones(ONE_MEBIBYTE, requires_grad=True)
 
