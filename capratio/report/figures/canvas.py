@@ -259,8 +259,8 @@ def _tick(value: float) -> str:
 
 def _log_ticks(axis: "mpl.axis.Axis", positive: Sequence[float], base: int, which: str) -> None:
     span = np.log(max(positive) / min(positive)) / np.log(base) if positive else 0.0
-    # Under three decades or so powers of ten leave an axis with a tick or two. On an abscissa words stand side by side.
-    between = (1.0, 3.0) if which == "x" else (1.0, 2.0, 5.0)
-    subs = (1.0,) if base == 2 or span >= 2.9 else between if span > 0.8 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
+    # Under so many decades powers of ten leave an axis with a tick or two. On an abscissa words stand side by side.
+    few, between = (2.0, (1.0, 3.0)) if which == "x" else (2.9, (1.0, 2.0, 5.0))
+    subs = (1.0,) if base == 2 or span >= few else between if span > 0.8 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
     axis.set_major_locator(LogLocator(base=base, subs=subs, numticks=4 if base == 2 and which == "x" else 6))
     axis.set_minor_locator(NullLocator())
