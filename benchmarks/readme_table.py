@@ -99,6 +99,7 @@ def systems_figures(systems: str, experts: str) -> str:
         for words in (
             "16 experts of 1024 hidden units, N = 1024, forward: latency / the dense layer",
             "forward: latency / the fastest peer: a loop",
+            "GEGLU experts of 684 hidden units, N = 1, 64 and 1024, forward",
             "alone, 256 bags of 128, dense: latency / nn.EmbeddingBag's",
             "summed: latency / nn.EmbeddingBag's sparse gradient, coalesced",
             "The same / nn.EmbeddingBag's sparse gradient as it leaves it",
@@ -130,11 +131,13 @@ def systems_figures(systems: str, experts: str) -> str:
             bullet(
                 f"**Beside their peers**, {peer_threads} threads, {replicates} processes ([the report]({EXPERTS}): "
                 f"`make experts`): 16 experts, top-2, take {seen[0]} times as long as the dense layer of the active "
-                f"size at 1024 tokens, and at most {seen[1]} times the fastest peer at 1, 64 and 1024; a memory "
-                f"table's gradient {seen[2]} times EmbeddingBag's where it is dense, {seen[3]} where it is sparse and "
-                f"summed, and {seen[4]} beside the one that EmbeddingBag leaves unsummed; its forward and backward "
-                f"together {seen[5]} at most, and {seen[6]} beside that one; live blocks of 10 % density {seen[7]} of "
-                f"dense with masks, {seen[8]} of BSR with one mask."
+                f"size at 1024 tokens, and at most {seen[1]} times the fastest peer at 1, 64 and 1024, GEGLU "
+                f"experts {seen[2]}; a memory table's gradient {seen[3]} times EmbeddingBag's where it is dense, "
+                f"{seen[4]} where it is sparse and summed, and {seen[5]} beside the one that EmbeddingBag leaves "
+                f"unsummed; its forward and backward together {seen[6]} at most, and {seen[7]} beside that one; live "
+                f"blocks of 10 % density {seen[8]} of dense with masks, {seen[9]} of BSR with one mask. Undecided are "
+                "intervals that cross the bound that was set, 1 for peers and 0.5 for EmbeddingBag. The forward passes "
+                "of memory tables and product keys take as long as EmbeddingBag's."
             ),
         ]
     )
@@ -167,11 +170,15 @@ def call_rows(report: str, call: str, heading: str) -> Rows:
 
 
 def goal(report: str, words: str) -> str:
-    """What a report saw of the one goal that has these words, with its interval; ValueError where it is not one."""
+    """What a report saw of the one goal that has these words, with its interval, and whether that decides nothing.
+
+    Raises ValueError where it is not one.
+    """
     rows = [row for names, rows in tables(report) if "goal" in names for row in rows if words in row["goal"]]
     if len(rows) != 1:
         raise ValueError(f"{len(rows)} goals of the report have the words {words!r}; one was expected.")
-    return rows[0]["seen, with 95 % interval"]
+    undecided = " (undecided)" if rows[0]["answer"].startswith("?") else ""
+    return rows[0]["seen, with 95 % interval"] + undecided
 
 
 def tables(text: str) -> Iterator[tuple[list[str], list[Row]]]:

@@ -25,6 +25,7 @@ from benchmarks.readme_table import (
     main,
     price_rows,
     span,
+    tables,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -100,10 +101,10 @@ PAGE = dedent("""\
 
     ## Side by side
 
-    | goal | seen, with 95 % interval |
-    | --- | --- |
-    | the one | 0.5 \\[0.4, 0.6\\] |
-    | the other | 2 |
+    | goal | seen, with 95 % interval | answer |
+    | --- | --- | --- |
+    | the one | 0.5 \\[0.4, 0.6\\] | ✓ met |
+    | the other | 2 | ? undecided |
     """)
 
 
@@ -117,6 +118,7 @@ def test_a_table_is_read_below_its_own_heading() -> None:
     assert "1.0" == span(["1.0", "1.0 [0.9, 1.1]"])
     assert ("66", "2", "3 to 5") == conditions(PAGE)
     assert "0.5 [0.4, 0.6]" == goal(PAGE, "one")
+    assert "2 (undecided)" == goal(PAGE, "other")
 
 
 def test_numbers_are_ordered_by_what_they_are_and_told_in_one_unit() -> None:
@@ -161,3 +163,18 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert 0 == stopped.value.code
     assert "example: python -m benchmarks.readme_table README.md" in capsys.readouterr().out
+
+
+def test_the_page_is_right_that_forward_look_ups_take_as_long_as_an_embedding_bag() -> None:
+    rows = {
+        row["point"]: row["ours / fastest peer"]
+        for names, found in tables((ROOT / EXPERTS).read_text(encoding="utf-8"))
+        if "ours / fastest peer" in names
+        for row in found
+        if row["point"].startswith(("memory-table", "product-key")) and "forward" in row["point"]
+    }
+
+    assert 2 == len(rows)
+    for seen in rows.values():
+        low, high = seen.partition("[")[2].rstrip("]").split(", ")
+        assert float(low) <= 1 <= float(high)
