@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from typing import Protocol, TypeVar
 
 from capratio.errors import InputError
 
@@ -23,13 +24,32 @@ def fits(pattern: str, name: str) -> bool:
     return any(fnmatchcase(name, each) for each in (pattern.replace("[", "[[]"), pattern))
 
 
-def nothing_fits(pattern: str, ids: Sequence[str]) -> InputError:
-    """That no case's id matches a pattern, with the way out. Args: ids: of all cases, at least one."""
+class Named(Protocol):
+    """Something that has an id."""
+
+    @property
+    def id(self) -> str:
+        """The name that a pattern is held against."""
+
+
+_Named = TypeVar("_Named", bound=Named)
+
+
+def those_that_fit(pattern: str | None, cases: Sequence[_Named]) -> list[_Named]:
+    """The cases whose id matches a shell pattern, or all of them. Args: cases: at least one.
+
+    Raises InputError, with the way out, where none matches.
+    """
+    if pattern is None:
+        return list(cases)
+    chosen = [case for case in cases if fits(pattern, case.id)]
+    if chosen:
+        return chosen
     wider = f"*{pattern}*"
-    near = f"did you mean {wider!r}? " if any(fits(wider, each) for each in ids) else ""
-    return InputError(
-        f"no case matches the pattern {pattern!r}, which stands for a whole id; {near}The {len(ids)} ids are such as "
-        f"{ids[0]}."
+    near = f"did you mean {wider!r}? " if any(fits(wider, case.id) for case in cases) else ""
+    raise InputError(
+        f"no case matches the pattern {pattern!r}, which stands for a whole id; {near}The {len(cases)} ids are such as "
+        f"{cases[0].id}."
     )
 
 

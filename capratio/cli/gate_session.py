@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from capratio.errors import InputError, NothingMeasuredError
-from capratio.names import fits, nothing_fits
+from capratio.names import those_that_fit
 
 if TYPE_CHECKING:
     from capratio.gate.blocks_run import BlocksRun
@@ -193,8 +193,5 @@ def _cases(policy_path: Path, name: str | None, only: str | None) -> "Sequence[M
 
     if name is None:
         raise InputError(f"{policy_path} names no cases; write cases = 'gate_cases.toml', a file beside it.")
-    cases = read_gate_cases(policy_path.parent / name)
-    chosen = [case for case in cases if only is None or fits(only, case.id)]
-    if only is not None and not chosen:
-        raise nothing_fits(only, [case.id for case in cases])
+    chosen = those_that_fit(only, read_gate_cases(policy_path.parent / name))
     return [MeasuredCase(case.id, case.described, case.threads, case.sampling) for case in chosen]

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from capratio.cost.closed_forms.fast_feedforward import relu_compares
 from capratio.cost.spec import HIDDEN
 from capratio.cost.systems.contract import Visits
 from capratio.cost.systems.table import SYSTEMS
@@ -21,5 +22,5 @@ def _activation_compares(point: "Point", exact: "Exact") -> int:
         spec = SYSTEMS[point.layer].from_options(point.in_features, point.out_features, options)
         return spec.activation_compares(Visits(point.tokens, exact.visits), point.pass_)
     if point.layer == "fast-feedforward" and point.form == "leaf":
-        return point.tokens * int(options.get("hidden", HIDDEN)) * (2 if point.pass_ == "train" else 1)
+        return relu_compares(point.tokens, int(options.get("hidden", HIDDEN)), point.pass_ == "train")
     return 0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capratio.measure.free_memory import free_memory_bytes
-from capratio.names import fits, nothing_fits
+from capratio.names import those_that_fit
 from capratio.sweep.case import Case
 from capratio.sweep.case_file import read_case_files
 from capratio.sweep.estimate import estimated_bytes, estimated_s
@@ -36,13 +36,7 @@ def select_cases(case_files: list[Path], only: str | None, device: str | None = 
 
     Raises InputError where none matches, and as reading the files does.
     """
-    cases = read_case_files(case_files, device)
-    if only is None:
-        return cases
-    selected = [case for case in cases if fits(only, case.id)]
-    if not selected:
-        raise nothing_fits(only, [case.id for case in cases])
-    return selected
+    return those_that_fit(only, read_case_files(case_files, device))
 
 
 def plan(case_files: list[Path], only: str | None, device: str | None = None) -> Plan:

@@ -67,5 +67,5 @@ def test_a_file_brings_its_own_tones_for_light_and_dark() -> None:
 
 
 def test_a_figure_of_too_many_points_is_refused_with_its_size() -> None:
-    with pytest.raises(InputError, match=r"figure 'many' takes \d+ bytes; at most 180000"):
-        inline_svg(_figure(10_000), "many", "t", "d")
+    with pytest.raises(InputError, match=r"figure 'many' takes \d+ bytes; at most 150000"):
+        inline_svg(_figure(5000), "many", "t", "d")

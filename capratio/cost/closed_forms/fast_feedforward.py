@@ -58,6 +58,11 @@ class FastFeedforwardForm(ClosedForm):
         return _leaf(spec, visited, training) if spec.form == "leaf" else _path(spec, visited.tokens, training)
 
 
+def relu_compares(tokens: int, hidden: int, training: bool) -> int:
+    """Compares of relu in leaf networks, one of each unit and one more in its gradient: they route nothing."""
+    return tokens * hidden * (2 if training else 1)
+
+
 def _node(spec: LayerSpec) -> int:
     """Weights of one leaf, or of one neuron."""
     widths = spec.in_features + spec.out_features
@@ -70,8 +75,8 @@ def _leaf(spec: LayerSpec, visited: VisitedNodes, training: bool) -> OperationCo
     tokens, units = visited.tokens, visited.tokens * spec.hidden
     passes = 2 if training else 1
     biases = units + (tokens * spec.out_features if spec.bias else 0)
-    # A rectifier compares each unit, and so does its gradient.
-    total = OperationCost(Flop(overhead=passes * biases), routing_operations=passes * units)
+    compares = relu_compares(tokens, spec.hidden, training)
+    total = OperationCost(Flop(overhead=passes * biases), routing_operations=compares)
     for p, q in ((spec.in_features, spec.hidden), (spec.hidden, spec.out_features)):
         total += leaf_linear(tokens, p, q, visited=visited.leaves, itemsize=ANY_ITEMSIZE)
         if training:

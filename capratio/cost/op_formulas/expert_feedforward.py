@@ -23,6 +23,14 @@ _BACKWARD_FLOP = {"relu": 0, "gelu": 5 + 11, "geglu": (5 + 1) + (1 + 11) + 1, "s
 _COMPARES = {"relu": 1, "gelu": 0, "geglu": 0, "swiglu": 0}
 
 
+def compares_of(activation: str, units: int, training: bool) -> int:
+    """Compares of the activation of so many units A h, which are routing operations that route nothing.
+
+    One of each forward, and two more in its gradients, which start from the first products again.
+    """
+    return _COMPARES[activation] * units * (3 if training else 1)
+
+
 def first_rows(hidden: int, activation: str) -> int:
     """Rows m of an expert's first matrix: h, or 2h where the activation is gated."""
     return 2 * hidden if activation in GATED else hidden

@@ -117,6 +117,7 @@ class AltUpSpec(SystemSpec):
         """The network on what is computed, 4dh product FLOP a token, and the scalars' arithmetic, all overhead."""
         train, computed = pass_ == "train", visits["computed"]
         total = self._network(computed) + (self._network_gradients(computed) if train else OperationCost())
+        total += OperationCost(routing_operations=self.activation_compares(visits, pass_))
         if self.form != SEQUENCE:
             return total + OperationCost(Flop(overhead=self._blocks(visits.tokens, train)))
         # A division for the number of each token's anchor.
@@ -131,12 +132,10 @@ class AltUpSpec(SystemSpec):
         return visits["computed"] * self.hidden * (2 if pass_ == "train" else 1)
 
     def _network(self, tokens: int) -> OperationCost:
-        products = linear(tokens, self.width, self.hidden) + linear(tokens, self.hidden, self.width)
-        return products + OperationCost(routing_operations=tokens * self.hidden)
+        return linear(tokens, self.width, self.hidden) + linear(tokens, self.hidden, self.width)
 
     def _network_gradients(self, tokens: int) -> OperationCost:
-        products = linear_gradients(tokens, self.width, self.hidden) + linear_gradients(tokens, self.hidden, self.width)
-        return products + OperationCost(routing_operations=tokens * self.hidden)
+        return linear_gradients(tokens, self.width, self.hidden) + linear_gradients(tokens, self.hidden, self.width)
 
     def _blocks(self, tokens: int, train: bool) -> int:
         """The arithmetic of AltUp, in units of N d, K = blocks: K^2 to predict and K (K - 1) to add up, 1 for the

@@ -79,7 +79,7 @@ class DynamicGateSpec(SystemSpec):
         tokens, units = visits.tokens, visits.tokens * self.hidden
         total = linear(tokens, self.in_features, self.hidden) + linear(tokens, self.hidden, self.out_features)
         total += self._gate_product(tokens)
-        total += OperationCost(Flop(overhead=5 * units, bias=units), 2 * units)
+        total += OperationCost(Flop(overhead=5 * units, bias=units), units + self.activation_compares(visits, pass_))
         return total + self._gradients(tokens) if pass_ == "train" else total
 
     def activation_compares(self, visits: Visits, pass_: str) -> int:
@@ -99,13 +99,13 @@ class DynamicGateSpec(SystemSpec):
         """Two products for each product, and a sum for each bias.
 
         Overhead, of each unit: the product's two gradients (2), the sigmoid's (3), the temperature's (1), and the sum
-        of both ways to a unit, through the gate and past it (1). Routing: relu's compare.
+        of both ways to a unit, through the gate and past it (1). Relu's compares are not in it.
         """
         units = tokens * self.hidden
         total = linear_gradients(tokens, self.in_features, self.hidden)
         total += linear_gradients(tokens, self.hidden, self.out_features)
         total += self._gate_product(tokens) + self._gate_product(tokens)
-        return total + OperationCost(Flop(overhead=7 * units, bias=sum_of(units, self.hidden)), units)
+        return total + OperationCost(Flop(overhead=7 * units, bias=sum_of(units, self.hidden)))
 
     def _gate_product(self, tokens: int) -> OperationCost:
         return router_logits(tokens, self.hidden, self.hidden, itemsize=ANY_ITEMSIZE)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import ClassVar, Self
 
+from capratio.cost.op_formulas.expert_feedforward import compares_of
 from capratio.cost.operation import OperationCost
 from capratio.cost.spec import DENSE_GRADIENT, WEIGHT_GRADIENTS
 from capratio.cost.systems.contract import SystemSpec, Visits, check_seed, check_sizes, check_words, defaults
@@ -153,9 +154,9 @@ class MemoryTableSpec(SystemSpec):
         return lookup_cost(self.lookup, sizes, train) + consumption_cost(self.consumption, sizes, train)
 
     def activation_compares(self, visits: Visits, pass_: str) -> int:
-        """Of an expert one of each of its units, and two more in its gradients, which start from the products again."""
+        """Those of the units of all experts that tokens look up."""
         units = visits.tokens * self.lookups * self.rank if self.consumption == "expert" else 0
-        return units * (3 if pass_ == "train" else 1)
+        return compares_of("relu", units, pass_ == "train")
 
     def compulsory_bytes(self, visits: Visits, pass_: str, itemsize: int) -> int:
         """As the contract says; the token's ids and what is fixed of a hash are read too.

@@ -5,7 +5,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from capratio.cost.closed_forms.contract import ANY_ITEMSIZE
-from capratio.cost.op_formulas import expert_feedforward, expert_feedforward_gradients
+from capratio.cost.op_formulas.expert_feedforward import (
+    compares_of,
+    expert_feedforward,
+    expert_feedforward_gradients,
+)
 from capratio.cost.operation import OperationCost
 from capratio.cost.systems.contract import SystemSpec, Visits, check_sizes, check_words
 from capratio.cost.systems.moe_sparse_gates import BalancedGateCost, GateCost, HierarchicalGateCost, NoisyGateCost
@@ -142,8 +146,8 @@ class MoeSparseSpec(SystemSpec):
         return total + gradients + self._gate.backward(tokens, slots)
 
     def activation_compares(self, visits: Visits, pass_: str) -> int:
-        """One of each unit of an assignment, and two more in its gradients, which start from the products again."""
-        return visits["assignments"] * self.hidden * (3 if pass_ == "train" else 1)
+        """Those of the units of all assignments."""
+        return compares_of("relu", visits["assignments"] * self.hidden, pass_ == "train")
 
     def compulsory_bytes(self, visits: Visits, pass_: str, itemsize: int) -> int:
         """As the contract; training also reads what makes the noise, and thresholds take no part in it."""

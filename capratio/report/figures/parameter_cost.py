@@ -89,22 +89,20 @@ QUANTITIES = (
 )
 
 
-def select(lines: Sequence[CostLine], what: CostQuantity) -> dict[str, list[CostLine]]:
+def select(lines: Sequence[CostLine], what: CostQuantity, most: int = MOST_PANELS) -> dict[str, list[CostLine]]:
     """Call → its lines, of those points that have the quantity; the calls with the most lines are kept."""
     calls: dict[str, list[CostLine]] = {}
     for line in lines:
         known = tuple(point for point in line.points if _value(point, what) is not None)
         if known:
             calls.setdefault(line.call, []).append(replace(line, points=known))
-    order = sorted(calls, key=lambda call: -len(calls[call]))[: 1 if what.of_layer else MOST_PANELS]
+    order = sorted(calls, key=lambda call: -len(calls[call]))[: 1 if what.of_layer else most]
     return {call: lines for call, lines in calls.items() if call in order}
 
 
 def draw_main(lines: Sequence[CostLine]) -> Drawing | None:
     """Latency in the kinds of call that have the most lines: the picture of the run beside its page."""
-    calls = select(lines, QUANTITIES[0])
-    kept = sorted(calls, key=lambda call: -len(calls[call]))[:MAIN_PANELS]
-    return draw([line for line in lines if line.call in kept], QUANTITIES[0])
+    return draw(lines, QUANTITIES[0], MAIN_PANELS)
 
 
 def line_looks(lines: Sequence[CostLine]) -> dict[str, Look]:
@@ -119,9 +117,12 @@ def line_looks(lines: Sequence[CostLine]) -> dict[str, Look]:
     return looks
 
 
-def draw(lines: Sequence[CostLine], what: CostQuantity) -> Drawing | None:
-    """One panel a kind of call, both axes logarithmic, every line named at its end; None where no point has it."""
-    chosen = select(lines, what)
+def draw(lines: Sequence[CostLine], what: CostQuantity, most: int = MOST_PANELS) -> Drawing | None:
+    """One panel a kind of call, both axes logarithmic, every line named at its end; None where no point has it.
+
+    Args: most: panels at most, of the calls that have the most lines.
+    """
+    chosen = select(lines, what, most)
     if not chosen:
         return None
     looks = line_looks(lines)
