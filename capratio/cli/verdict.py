@@ -6,6 +6,7 @@ import click
 
 BROKEN = 1
 UNDECIDED = 3
+NOTHING_MEASURED = 5
 
 
 @click.command(short_help="Hold a run against its laws; exit 1 if one is broken.")
@@ -14,7 +15,7 @@ UNDECIDED = 3
     "--strict", is_flag=True, help="Exit 3 when none is broken, but a law is undecided or the run is unfinished."
 )
 def verdict(run: Path, strict: bool) -> int:
-    """Hold the records of RUN against the laws that its cases claim; exit 1 if one is broken.
+    """Hold the records of RUN against the laws that its cases claim; exit 1 if one is broken, 5 if all cases failed.
 
     \b
     Example:
@@ -47,5 +48,7 @@ def verdict(run: Path, strict: bool) -> int:
     statuses = {each.status for each in verdicts}
     if "broken" in statuses:
         return BROKEN
+    if read.records and not any(record.measured for record in read.records):
+        return NOTHING_MEASURED
     # A run without laws has shown nothing and an unfinished one not all; strict takes neither for a yes.
     return UNDECIDED if strict and (missing or statuses != {"holds"}) else 0

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from capratio.cost.spec import FORMS, LAYERS
+from capratio.report.side_by_side import asked_places
 from capratio.units import counted, whole
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ _MOST_USERS = 3
 def headline_title(run: "Run") -> str:
     """The page's title: what, and on which machine."""
     if any(record.point.layer not in LAYERS for record in run.records):
-        return f"What does a parameter cost on {machine_name(run)}?"
+        several = any(len(backends) > 1 for backends in asked_places(run.records).values())
+        beside = " beside its peers" if several else ""
+        return f"What does a parameter cost{beside} on {machine_name(run)}?"
     return f"Do tree-gated weights cost what they promise on {machine_name(run)}?"
 
 

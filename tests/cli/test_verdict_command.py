@@ -90,6 +90,27 @@ def test_an_unfinished_run_says_so_and_is_not_whole_under_strict(
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "measured, status, code",
+    [
+        ([False], "holds", 5),
+        ([False, False], "undecided", 5),
+        ([False, True], "holds", 0),
+        ([False], "broken", 1),
+    ],
+)
+def test_a_run_in_which_every_case_failed_is_5(
+    measured: list[bool], status: str, code: int, stand_in: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = [SimpleNamespace(measured=each, case="a case", status="crashed", reason="") for each in measured]
+    stand_in("capratio.records.store", read_run=lambda path: SimpleNamespace(**{**vars(run_of()), "records": records}))
+    stand_in("capratio.scaling.judge", judge=lambda records, machine: [verdict(status)])
+
+    assert code == run(["verdict", "run"])
+
+    assert "a case: crashed" in capsys.readouterr().out
+
+
 def test_a_finished_run_says_nothing_of_its_plan(stand_in: Stand, capsys: pytest.CaptureFixture[str]) -> None:
     stand_in("capratio.records.store", read_run=lambda path: run_of(done=4, planned=4))
     stand_in("capratio.scaling.judge", judge=lambda records, machine: [verdict("holds")])

@@ -333,3 +333,14 @@ def test_a_run_is_named_after_its_gpu_where_nothing_ran_elsewhere(run_dir: Path)
     assert headline_title(mixed).endswith("on A processor?")
     assert headline_title(replace(mixed, records=moved)).endswith("on A GPU?")
     assert headline_title(replace(run, machine={})).endswith("on a machine without a name?")
+
+
+def test_a_run_of_other_layers_is_named_after_what_stands_beside_them(run_dir: Path) -> None:
+    run = replace(read_run(run_dir), machine={"cpu_model": "A processor"})
+    alone = replace(run.records[0], point=replace(run.records[0].point, layer="moe-sparse"))
+    peer = replace(alone, case=alone.case.replace("/reference/", "/grouped-mm/"))
+
+    assert "What does a parameter cost on A processor?" == headline_title(replace(run, records=(alone,)))
+    assert "What does a parameter cost beside its peers on A processor?" == headline_title(
+        replace(run, records=(alone, peer))
+    )
