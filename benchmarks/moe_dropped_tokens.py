@@ -104,7 +104,7 @@ def dropped(kind: str, router: torch.Tensor, top_k: int, seed: int, factor: floa
         seed,
         factor,
         prioritised,
-        tokens=float((expert < 0).all(1).double().mean()),
+        tokens=layer.dropped_tokens(outcome.decisions) / TOKENS,
         choices=int(lost.sum()) / int((asked >= 0).sum()),
         share=float((shares * lost).sum(1).mean()),
     )

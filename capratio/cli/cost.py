@@ -1,10 +1,11 @@
 """``capratio cost``: the closed forms of a layer, over the depth of a tree or the options of another system."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from capratio.cli.cost_specs import TREE_OPTIONS, system_specs, tree_specs, tree_values
 from capratio.cli.depths import depths as parse_depths
 from capratio.cli.layer_command import LayerCommand
 from capratio.cli.option_values import option_values
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 # A side longer than this could not be stored by any machine at hand, and its figures would not fit a line.
 WIDEST = 2**31 - 1
 FEATURES = 256
-DEPTHS = range(0, 13, 4)
 
 # Heading → key; --json gives every key.
 COLUMNS = {
@@ -30,7 +30,6 @@ COLUMNS = {
     "capacity ratio": "capacity_ratio",
     "of all": "capacity_ratio_all",
 }
-TREE_OPTIONS = ("depth", "form", "gate", "hidden", "order", "bias")
 
 
 @click.command(cls=LayerCommand, short_help="Print the closed forms of a layer.")
@@ -83,7 +82,7 @@ TREE_OPTIONS = ("depth", "form", "gate", "hidden", "order", "bias")
     multiple=True,
     callback=option_values,
     metavar="KEY=VALUE[,VALUE…]",
-    help="An option of another system; several values give a row each.",
+    help="An option of a system, or depth, form and the like of a tree; several values give a row each.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a row and line.")
 def cost(
@@ -113,91 +112,42 @@ def cost(
     from capratio.cost.systems.table import SYSTEMS
 
     name = layer_id(layer)
-    given = dict(zip(TREE_OPTIONS, (depths, form, gate, hidden, order, bias), strict=True))
+    flags = dict(zip(TREE_OPTIONS, (depths, form, gate, hidden, order, bias), strict=True))
     if name in SYSTEMS:
-        _refuse([f"--{key}" for key, value in given.items() if value is not None], name, "--set key=value")
-        _print_system(_system_specs(name, in_features, out_features, options), options, as_json)
+        _refuse([f"--{key}" for key, value in flags.items() if value is not None], name)
+        _print_system(system_specs(name, in_features, out_features, options), options, as_json)
     else:
-        _refuse_set(options, name)
-        sizes = in_features, out_features or in_features
-        tree = _tree_specs(name, sizes, depths, form, gate, hidden, bias)
-        _print_tree(tree, order or "leaves", as_json)
+        values = tree_values(name, flags, options)
+        _print_tree(tree_specs(name, in_features, out_features, values), values, as_json)
 
 
-def _refuse(given: list[str], layer: str, instead: str) -> None:
+def _refuse(given: list[str], layer: str) -> None:
     from capratio.errors import InputError
 
     if given:
-        raise InputError(f"{given[0]} was given for {layer}, which does not have it; its options are {instead}.")
+        raise InputError(f"{given[0]} was given for {layer}, which does not have it; its options are --set key=value.")
 
 
-def _refuse_set(options: dict[str, list[str]], layer: str) -> None:
-    from capratio.errors import InputError
-
-    if not options:
-        return
-    key, (value, *_) = next(iter(options.items()))
-    mended = f"write --{key} {value}" if key in TREE_OPTIONS else f"its options are {_flags(TREE_OPTIONS)}"
-    raise InputError(f"--set {key} was given for {layer}, whose options have flags of their own; {mended}.")
-
-
-def _flags(keys: Sequence[str]) -> str:
-    return ", ".join(f"--{key}" for key in keys)
-
-
-def _tree_specs(
-    layer: str,
-    sizes: tuple[int, int],
-    depths: range | None,
-    form: str | None,
-    gate: str | None,
-    hidden: int | None,
-    bias: bool | None,
-) -> list["LayerSpec"]:
-    from capratio.cost.spec import FORMS_OF, GATES_OF, HIDDEN, LayerSpec, check_bits
-
-    specs = [
-        LayerSpec(
-            layer,
-            *sizes,
-            depth,
-            form or FORMS_OF[layer][0],
-            bias is not False,
-            gate or GATES_OF[layer][0],
-            hidden=hidden or HIDDEN,
-        )
-        for depth in depths or (range(1) if layer == "dense" else DEPTHS)
-    ]
-    for spec in specs:
-        check_bits(spec)
-    return specs
-
-
-def _print_tree(specs: list["LayerSpec"], order: str, as_json: bool) -> None:
+def _print_tree(specs: list[tuple["LayerSpec", str]], values: dict[str, Sequence[Any]], as_json: bool) -> None:
     from capratio.cost.closed_form import closed_form
 
-    costs, spec = [closed_form(spec, order) for spec in specs], specs[0]
-    leaf = spec.form == "leaf"
+    costs = [closed_form(spec, order) for spec, order in specs]
     if as_json:
-        return _print_json(costs, {"hidden": spec.hidden} if leaf else {})
-    units = f" by {spec.hidden} units a leaf" if leaf else ""
-    title = f"{spec.layer}, {spec.form} form, {_features(spec)}{units}, gate {spec.gate}"
-    _print_table(title, costs, ["depth"])
-
-
-def _system_specs(
-    layer: str, in_features: int, out_features: int | None, options: dict[str, list[str]]
-) -> list["SystemSpec"]:
-    from itertools import product
-
-    from capratio.cost.systems.table import SYSTEMS
-
-    system = SYSTEMS[layer]
-    rows = [dict(zip(options, values, strict=True)) for values in product(*options.values())]
-    return [
-        system.from_options(in_features, out_features or system.usual_out_features(in_features, row), row)
-        for row in rows
-    ]
+        for each, (spec, _) in zip(costs, specs, strict=True):
+            leaf = {"hidden": spec.hidden} if spec.form == "leaf" else {}
+            _print_json(each, {"gate": spec.gate, "bias": spec.bias, "order": each.order, **leaf})
+        return
+    spec, order = specs[0]
+    varied = [name for name, known in values.items() if name != "depth" and len(known) > 1]
+    fixed = {
+        "form": f"{spec.form} form",
+        "hidden": f"{spec.hidden} units a leaf" if spec.form == "leaf" else "",
+        "gate": f"gate {spec.gate}",
+        "order": f"order {order}" if order != "leaves" else "",
+    }
+    words = [text for name, text in fixed.items() if text and name not in varied]
+    rows = [[order if name == "order" else getattr(spec, name) for name in ("depth", *varied)] for spec, order in specs]
+    _print_table(", ".join([spec.layer, _features(spec), *words]), costs, ["depth", *varied], rows)
 
 
 def _print_system(specs: list["SystemSpec"], options: dict[str, list[str]], as_json: bool) -> None:
@@ -206,7 +156,10 @@ def _print_system(specs: list["SystemSpec"], options: dict[str, list[str]], as_j
 
     costs = [closed_form(spec) for spec in specs]
     if as_json:
-        return _print_json(costs, {})
+        for each, spec in zip(costs, specs, strict=True):
+            reached = spec.law_visits()
+            _print_json(each, {"visits": {"tokens": reached.tokens, **reached.counts}})
+        return
     varied = [name for name, values in options.items() if len(values) > 1]
     features = _features(specs[0])
     if len({spec.out_features for spec in specs}) > 1:
@@ -214,39 +167,51 @@ def _print_system(specs: list["SystemSpec"], options: dict[str, list[str]], as_j
     fixed = [
         f"{name} {option_text(getattr(specs[0], name))}" for name in defaults(type(specs[0])) if name not in varied
     ]
-    _print_table(f"{specs[0].layer}, {features}, {', '.join(fixed)}", costs, varied)
-    click.echo("\n".join(["One token reaches:", *dict.fromkeys(map(_reached, specs))]))
+    rows = [[getattr(spec, name) for name in varied] for spec in specs]
+    _print_table(f"{specs[0].layer}, {features}, {', '.join(fixed)}", costs, varied, rows)
+    click.echo("\n".join(["One token reaches:", *_reached(specs, varied)]))
 
 
-def _reached(spec: "SystemSpec") -> str:
-    """What one token visits in the paper's accounting; where that varies, what is expected."""
-    return "  " + ", ".join(f"{name} {count}" for name, count in spec.one_token().counts.items())
+def _reached(specs: list["SystemSpec"], varied: list[str]) -> list[str]:
+    """What one token visits in the paper's accounting, once where all are alike; where it varies, what is expected."""
+    said = []
+    for spec in specs:
+        visits = spec.law_visits()
+        counts = ", ".join(f"{name} {count}" for name, count in visits.counts.items())
+        said.append(counts if visits.tokens == 1 else f"{counts} for {visits.tokens} tokens")
+    if len(set(said)) == 1:
+        return [f"  {said[0]}"]
+    rows = [", ".join(f"{name} {getattr(spec, name)}" for name in varied) for spec in specs]
+    return [f"  {row}: {counts}" for row, counts in zip(rows, said, strict=True)]
 
 
 def _features(spec: "LayerSpec | SystemSpec") -> str:
     return f"{spec.in_features} -> {spec.out_features} features"
 
 
-def _print_json(costs: list["Cost"], also: dict[str, int]) -> None:
+def _print_json(cost: "Cost", also: dict[str, Any]) -> None:
     import json
 
-    for each in costs:
-        sizes = {"in_features": each.spec.in_features, "out_features": each.spec.out_features}
-        click.echo(json.dumps(sizes | also | each.as_row()))
+    sizes = {"in_features": cost.spec.in_features, "out_features": cost.spec.out_features}
+    click.echo(json.dumps(sizes | cost.as_row() | also))
 
 
-def _print_table(title: str, costs: list["Cost"], varied: list[str]) -> None:
+def _print_table(title: str, costs: list["Cost"], varied: list[str], options: list[list[Any]]) -> None:
     from capratio.display import text_table
 
     click.echo(f"{title}; parameters and FLOP of one token")
-    rows = [[getattr(each.spec, name) for name in varied] + _columns(each) for each in costs]
-    click.echo(text_table([*varied, *COLUMNS], rows))
+    # Only a tree has overhead that is a unit's.
+    columns = [(heading, key) for heading, key in COLUMNS.items() if all(key in each.as_row() for each in costs)]
+    rows = [
+        [*values, *_columns(each, [key for _, key in columns])] for values, each in zip(options, costs, strict=True)
+    ]
+    click.echo(text_table([*varied, *(heading for heading, _ in columns)], rows))
 
 
-def _columns(cost: "Cost") -> list[str | int | float]:
+def _columns(cost: "Cost", keys: list[str]) -> list[str | int | float]:
     row = cost.as_row()
     if not cost.flop.product + cost.flop.overhead:
         row["capacity_ratio"] = "no FLOP"
     if not cost.flop.total + cost.routing_operations:
         row["capacity_ratio_all"] = "no FLOP"
-    return [row[key] for key in COLUMNS.values()]
+    return [row[key] for key in keys]

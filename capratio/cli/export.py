@@ -21,9 +21,10 @@ def export(run: Path, csv: Path | None, parquet: Path | None) -> None:
         raise click.UsageError("Give --csv FILE or --parquet FILE", click.get_current_context())
     from capratio.records.export import write_csv, write_parquet
     from capratio.records.store import read_run
+    from capratio.units import counted
 
     records = read_run(run).records
     for path, write in ((csv, write_csv), (parquet, write_parquet)):
         if path is not None:
             write(records, path)
-            click.echo(f"{path}: {len(records)} records")
+            click.echo(f"{path}: {counted(len(records), 'record')}")

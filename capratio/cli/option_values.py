@@ -16,8 +16,8 @@ NO_TEXTS = {
 def option_values(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> dict[str, list[str]]:
     """The values of each option: ``("experts=16,64", "top_k=2")`` → ``{"experts": ["16", "64"], "top_k": ["2"]}``.
 
-    Raises BadParameter for anything that is not ``key=value``, an option that is given twice, or a value that would be
-    taken for a text and is none.
+    Raises BadParameter for anything that is not ``key=value``, an option or a value that is given twice, or a value
+    that would be taken for a text and is none.
     """
     options: dict[str, list[str]] = {}
     for text in given:
@@ -27,6 +27,8 @@ def option_values(ctx: click.Context, param: click.Parameter, given: Sequence[st
         if key in options:
             raise click.BadParameter(f"{key} is given twice; give all its values at once, {key}=value,value.")
         options[key] = values.split(",")
+        if len(set(options[key])) < len(options[key]):
+            raise click.BadParameter(f"{text!r} holds a value twice; give each once.")
         for value in options[key]:
             _check_plain(text, value)
     return options

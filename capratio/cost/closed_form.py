@@ -9,18 +9,19 @@ from capratio.cost.flop import Flop
 from capratio.cost.gates import gate_cost
 from capratio.cost.parameters import parameters, touched_parameters, weight_parameters
 from capratio.cost.spec import ORDERS, LayerSpec, one_token
-from capratio.cost.systems.contract import SystemSpec
+from capratio.cost.systems.contract import SystemSpec, defaults
 from capratio.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one token costs, and what the layer holds.
+    """What a token costs, and what the layer holds.
 
     spec: the layer. order: the accounting of the path (``leaves`` and ``prefixes`` are the same for one token), None
-    where the layer has no orders. flop: FLOP by class. routing_operations: compares and index steps. parameters: all
-    learned elements. weight_parameters: without bias and gate parameters. touched_parameters: those that the token
-    reads. overhead_flop_per_unit: overhead FLOP of one input unit (of the token, where no unit has a tree of its own).
+    where the layer has no orders. flop: FLOP by class, of ``tokens`` tokens. routing_operations: compares and index
+    steps of as many. parameters: all learned elements. weight_parameters: without bias and gate parameters.
+    touched_parameters: those that are read. overhead_flop_per_unit: of a tree, overhead FLOP of one input unit (of the
+    token, where no unit has a tree of its own). tokens: 1, or as many as share what only one of them computes.
     """
 
     spec: LayerSpec | SystemSpec
@@ -30,7 +31,8 @@ class Cost:
     parameters: int
     weight_parameters: int
     touched_parameters: int
-    overhead_flop_per_unit: int
+    overhead_flop_per_unit: int | None = None
+    tokens: int = 1
 
     @property
     def capacity_fraction(self) -> Fraction:
@@ -38,7 +40,7 @@ class Cost:
 
         A layer that does no such FLOP, as one that appends a row, counts as doing one.
         """
-        return Fraction(2 * self.weight_parameters, max(self.flop.product + self.flop.overhead, 1))
+        return Fraction(2 * self.weight_parameters * self.tokens, max(self.flop.product + self.flop.overhead, 1))
 
     @property
     def capacity_fraction_all(self) -> Fraction:
@@ -49,7 +51,7 @@ class Cost:
         """
         p, q = self.spec.in_features, self.spec.out_features
         bias = q if isinstance(self.spec, LayerSpec) and self.spec.bias else 0
-        own = Fraction(self.parameters, max(self.flop.total + self.routing_operations, 1))
+        own = Fraction(self.parameters * self.tokens, max(self.flop.total + self.routing_operations, 1))
         return own / Fraction(p * q + bias, 2 * p * q + bias)
 
     @property
@@ -63,23 +65,30 @@ class Cost:
         return float(self.capacity_fraction_all)
 
     def as_row(self) -> dict[str, str | int | float]:
-        """The cost as one row of a table, over the depth of a tree or the options of another system."""
+        """One row of a table: the options, what the layer holds, and what one token costs."""
         spec = self.spec
         row: dict[str, str | int | float] = {"layer": spec.layer}
-        row |= {"form": spec.form, "depth": spec.depth} if isinstance(spec, LayerSpec) else spec.options
-        return row | {
+        if isinstance(spec, LayerSpec):
+            row |= {"form": spec.form, "depth": spec.depth}
+        else:
+            row |= {name: getattr(spec, name) for name in defaults(type(spec))}
+        row |= {
             "parameters": self.parameters,
             "weight_parameters": self.weight_parameters,
             "touched_parameters": self.touched_parameters,
-            "product_flop": self.flop.product,
-            "overhead_flop": self.flop.overhead,
-            "gating_flop": self.flop.gating,
-            "bias_flop": self.flop.bias,
-            "routing_operations": self.routing_operations,
-            "overhead_flop_per_unit": self.overhead_flop_per_unit,
-            "capacity_ratio": self.capacity_ratio,
-            "capacity_ratio_all": self.capacity_ratio_all,
+            "product_flop": self._of_one_token(self.flop.product),
+            "overhead_flop": self._of_one_token(self.flop.overhead),
+            "gating_flop": self._of_one_token(self.flop.gating),
+            "bias_flop": self._of_one_token(self.flop.bias),
+            "routing_operations": self._of_one_token(self.routing_operations),
         }
+        if self.overhead_flop_per_unit is not None:
+            row["overhead_flop_per_unit"] = self.overhead_flop_per_unit
+        return row | {"capacity_ratio": self.capacity_ratio, "capacity_ratio_all": self.capacity_ratio_all}
+
+    def _of_one_token(self, count: int) -> int | float:
+        """An integer, but where tokens share what is no multiple of their number."""
+        return count / self.tokens if count % self.tokens else count // self.tokens
 
 
 def closed_form(spec: LayerSpec | SystemSpec, order: str = "leaves") -> Cost:
@@ -114,15 +123,14 @@ def closed_form(spec: LayerSpec | SystemSpec, order: str = "leaves") -> Cost:
 
 
 def _system_cost(spec: SystemSpec) -> Cost:
-    token = spec.one_token()
-    law = spec.law()
+    visits = spec.law_visits()
     return Cost(
         spec=spec,
         order=None,
-        flop=law,
-        routing_operations=spec.executed(token, "forward").routing_operations,
+        flop=spec.law(),
+        routing_operations=spec.executed(visits, "forward").routing_operations,
         parameters=spec.parameters,
         weight_parameters=spec.weight_parameters,
-        touched_parameters=spec.touched_parameters(token),
-        overhead_flop_per_unit=law.overhead,
+        touched_parameters=spec.touched_parameters(visits),
+        tokens=visits.tokens,
     )

@@ -66,10 +66,16 @@ class AltUp(nn.Module):
         nn.init.ones_(self.correction)
 
     def forward(self, x: torch.Tensor, **given: Any) -> torch.Tensor:
-        """The outputs, (..., K d) -> (..., K d). Args: given: what the wrapped layer takes beside its input."""
+        """The outputs, (..., K d) -> (..., K d). Args: given: what the wrapped layer takes beside its input.
+
+        Raises InputError where x is not K d wide, or the wrapped layer does not give back what it was given.
+        """
+        _check_token("AltUp", x, self.blocks * self.width)
         blocks = x.view(*x.shape[:-1], self.blocks, self.width).chunk(self.blocks, -2)
         predicted = self._predict(blocks)
-        computed = self.wrapped(blocks[self.computed_block].squeeze(-2), **given)
+        given_block = blocks[self.computed_block].squeeze(-2)
+        computed = self.wrapped(given_block, **given)
+        _check_computed("AltUp", computed, given_block)
         there = slice(self.computed_block, self.computed_block + 1)
         innovation = computed.unsqueeze(-2) - predicted[..., there, :]
         corrected: torch.Tensor = predicted + self.correction.unsqueeze(-1) * innovation
@@ -108,8 +114,14 @@ class RecycledAltUp(nn.Module):
         self.blocks = blocks
 
     def forward(self, x: torch.Tensor, **given: Any) -> torch.Tensor:
-        """The outputs, (..., d) -> (..., d). Args: given: what the updates take beside their input."""
-        return sum_blocks(self.updates(replicate_blocks(x, self.blocks), **given), self.blocks)
+        """The outputs, (..., d) -> (..., d). Args: given: what the updates take beside their input.
+
+        Raises InputError where the updates do not give back as much as the copies that they were given.
+        """
+        copies = replicate_blocks(x, self.blocks)
+        updated = self.updates(copies, **given)
+        _check_computed("RecycledAltUp", updated, copies)
+        return sum_blocks(updated, self.blocks)
 
 
 class SequenceAltUp(nn.Module):
@@ -150,11 +162,19 @@ class SequenceAltUp(nn.Module):
             self.correction.fill_(1.0)
 
     def forward(self, x: torch.Tensor, **given: Any) -> torch.Tensor:
-        """The outputs, (..., T, d) -> (..., T, d). Args: given: what the wrapped layer takes beside its input."""
+        """The outputs, (..., T, d) -> (..., T, d). Args: given: what the wrapped layer takes beside its input.
+
+        Raises InputError where x is no sequence of tokens, or the wrapped layer does not give back what it was given.
+        """
+        if x.dim() < 2:
+            raise InputError(
+                f"SequenceAltUp was given x of shape {tuple(x.shape)}; give a sequence of tokens, (..., T, d)."
+            )
         own, of_anchor = self.prediction.unbind()
         anchors = x[..., :: self.stride, :]
         anchor_of = torch.arange(x.shape[-2], device=x.device) // self.stride
         computed = self.wrapped(anchors, **given)
+        _check_computed("SequenceAltUp", computed, anchors)
         # The gradient of an index adds in a fixed order on a GPU too, that of index_select in any order.
         predicted = own * x + (of_anchor * anchors)[..., anchor_of, :]
         innovation = self.correction * (computed - predicted[..., :: self.stride, :])
@@ -174,3 +194,22 @@ def replicate_blocks(x: torch.Tensor, blocks: int) -> torch.Tensor:
 def sum_blocks(x: torch.Tensor, blocks: int) -> torch.Tensor:
     """The sum of a token's K blocks: (..., K d) -> (..., d)."""
     return x.view(*x.shape[:-1], blocks, x.shape[-1] // blocks).sum(-2)
+
+
+def _check_token(layer: str, x: torch.Tensor, width: int) -> None:
+    if x.dim() == 0 or x.shape[-1] != width:
+        raise InputError(
+            f"{layer} was given x of shape {tuple(x.shape)}; its last dimension must be the blocks' width times their "
+            f"number, {width}."
+        )
+
+
+def _check_computed(layer: str, computed: object, given: torch.Tensor) -> None:
+    """Raise InputError where what the wrapped layer gives would only be broadcast, or does not fit at all."""
+    if not isinstance(computed, torch.Tensor):
+        raise InputError(f"the layer that {layer} wraps gave a {type(computed).__name__}; it must give one tensor.")
+    if computed.shape != given.shape:
+        raise InputError(
+            f"the layer that {layer} wraps made {tuple(computed.shape)} of {tuple(given.shape)}; it must give back as "
+            "many features as it takes."
+        )

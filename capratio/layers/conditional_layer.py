@@ -108,6 +108,9 @@ class ConditionalLayer(nn.Module, ABC):
     ) -> Outcome:
         """Outputs, decisions and what losses are made of, leading dimensions flattened to N; as ``forward``."""
         check_input(x, self.in_features, self.dtype)
+        for name, given, kind in (("generator", generator, torch.Generator), ("ids", ids, torch.Tensor)):
+            if given is not None and not isinstance(given, kind):
+                raise InputError(f"{name}={given!r} was given to {self.spec.layer}; give a torch.{kind.__name__}.")
         if ids is not None and not self.takes_ids:
             raise InputError(f"ids were given to {self.spec.layer}, which does not look up by them; leave them out.")
         rows = x if x.dim() == 2 else x.reshape(-1, self.in_features)

@@ -187,6 +187,10 @@ class StableMixture(ConditionalLayer):
         }
         return Visits(len(expert), counts)
 
+    def dropped_tokens(self, decisions: Decisions) -> int:
+        """Tokens that no expert had a slot for; ``dropped`` of ``visits`` counts choices, of which a token has k."""
+        return int((decisions["expert"] < 0).all(1).sum())
+
     def losses(self, outcome: Outcome) -> dict[str, torch.Tensor]:
         """``z``, the mean square of the logits' logsumexp, and ``balance``, E Σ f_i P_i; both unweighted."""
         logits = outcome.kept["logits"]

@@ -45,7 +45,8 @@ class Exact:
 
     flop, promised_flop: executed FLOP by class (product, overhead, gating, bias, padded), counted while the case
     ran and from the closed form for the nodes that were visited; ``promised_flop`` is None for a layer without a
-    closed form. law_flop: FLOP by class of one token in the paper's accounting. routing_operations: executed
+    closed form. law_flop: FLOP by class of one token in the paper's accounting, or of as many tokens as
+    share what only one of them computes. routing_operations: executed
     compares, sort steps and index arithmetic. parameters: all; weight_parameters: the weight table alone;
     touched_parameters: those that the visited nodes hold. expected_touched_parameters: the same under uniform
     routing, a float. compulsory_bytes: what must cross the memory interface once. op_bytes: what the operations

@@ -41,7 +41,7 @@ def lead_sentence(run: "Run", frame: "pd.DataFrame") -> str:
         [name for name in layers if ":" not in name],
         [name.rpartition(":")[2] for name in layers if ":" in name],
     )
-    named = [*own, *(users if len(users) <= _MOST_USERS else [f"{len(users)} layers from outside capratio"])]
+    named = [*own, *(users if len(users) <= _MOST_USERS else [f"{len(users)} layers named by their classes"])]
     measured = [record for record in run.records if record.measured]
     if not measured:
         cases = len({record.case for record in run.records})

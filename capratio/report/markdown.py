@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from capratio.display import markdown_table, markdown_text
+from capratio.report.figures.parameter_cost import further_calls
 from capratio.report.goal_table import HEADINGS as GOAL_HEADINGS
 from capratio.report.goal_table import WORDS as GOAL_WORDS
 from capratio.report.lead import headline_title, lead_sentence, unfinished
@@ -26,6 +27,7 @@ from capratio.report.side_by_side_tables import (
 )
 from capratio.report.summary_table import COLUMNS, cells, summary_rows
 from capratio.report.tables import failed_table, law_table, machine_table, suite_table, verdict_headline, verdict_table
+from capratio.units import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,11 +53,12 @@ def markdown_page(
         "## Verdicts",
         verdict_headline(verdicts),
         markdown_table(
-            ("verdict", "law", "quantity", "estimate", "promised", "where", "in a sentence"),
+            ("verdict", "law", "of", "quantity", "estimate", "promised", "where", "in a sentence"),
             (
                 (
                     f"{row.icon} {row.status}",
-                    f"{row.title} {row.group}".strip(),
+                    row.title,
+                    row.group,
                     row.quantity,
                     row.estimate,
                     row.expected,
@@ -96,7 +99,10 @@ def _parameter_cost(costs: "Sequence[CostLine]") -> list[str]:
         ]
     # The file that the page's writer puts beside it.
     picture = "![Latency over parameters, a panel a kind of call and a line a system](latency.png)"
-    return ["## What a parameter costs", picture, PRICE_WORDS, BEHIND_WORDS, *parts] if parts else []
+    further = further_calls(costs)
+    said = [f"The page has {counted(len(further), 'more panel')}: {'; '.join(further)}."] if further else []
+    words = map(markdown_text, [*said, PRICE_WORDS, BEHIND_WORDS])
+    return ["## What a parameter costs", picture, *words, *parts] if parts else []
 
 
 def _side_by_side(run: "Run") -> list[str]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from capratio.cost.spec import LAYERS
+from capratio.cost.systems.contract import defaults, option_text
+from capratio.cost.systems.table import SYSTEMS
 from capratio.records.summary import summarise
 from capratio.report.routing_operations import routing_of
 from capratio.report.side_by_side import Estimate, comparing, difference_over_processes
@@ -25,7 +27,7 @@ LEAST_RANGE = 2.0
 # What a call reached: the name in a record, and its word; a layer's other names follow from these.
 _REACHED = {
     "experts": "experts",
-    "dropped": "dropped",
+    "dropped": "dropped choices",
     "entries": "entries",
     "rows": "rows",
     "distinct_blocks": "blocks",
@@ -153,17 +155,23 @@ def _apart(cases: "Iterable[Sequence[Record]]") -> dict[str, list[CostPoint]]:
     of_size: dict[int, list[tuple[dict[str, str], CostPoint]]] = {}
     for records in cases:
         point = _point(records)
-        of_size.setdefault(point.parameters, []).append((records[0].point.options or {}, point))
+        of_size.setdefault(point.parameters, []).append((_options(records[0].point), point))
     differing = set()
     for beside in of_size.values():
         names = {name for options, _ in beside for name in options}
         differing |= {name for name in names if len({options.get(name) for options, _ in beside}) > 1}
     lines: dict[str, list[CostPoint]] = {}
     for options, point in (one for beside in of_size.values() for one in beside):
-        # One at its default is left out, as in a case's name.
+        # A user's layer does not say what its defaults are.
         said = ",".join(f"{name}={options[name]}" for name in sorted(differing & options.keys()))
         lines.setdefault(f" [{said}]" if said else "", []).append(point)
     return lines
+
+
+def _options(point: "Point") -> dict[str, str]:
+    """The options of a case, those of a layer of ours that are at their defaults too."""
+    usual = defaults(SYSTEMS[point.layer]) if point.layer in SYSTEMS else {}
+    return {name: option_text(value) for name, value in usual.items()} | (point.options or {})
 
 
 def _costs(exact: "Exact | None") -> bool:
@@ -223,7 +231,7 @@ def _reached(point: "Point", exact: "Exact") -> tuple[Reached, ...]:
     return tuple(
         Reached(word, visits[name], expected.get(name))
         for name, word in _REACHED.items()
-        # No dropped token where none is expected says nothing.
+        # No dropped choice where none is expected says nothing.
         if name in visits and (visits[name] or expected.get(name))
     )
 

@@ -55,6 +55,8 @@ def _selects(answer: dict[str, Any], spec: LayerSpec | SystemSpec) -> bool:
 def _check(answer: dict[str, Any], counted: list[str], spec: LayerSpec | SystemSpec, where: str) -> None:
     row = closed_form(spec).as_row()
     for key in counted:
+        if key not in row:
+            raise InputError(f"{where}: expected {key} was given for {spec.layer}, which has none; leave it out.")
         if answer[key] != row[key]:
             raise InputError(
                 f"{where}: expected {key} = {answer[key]!r} by hand, but the closed form of {_in_words(spec)} "

@@ -136,10 +136,14 @@ def test_a_fast_feedforward_layer_has_the_gate_and_the_units_of_its_closed_form(
 def test_what_a_token_is_taken_to_reach_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == run(["cost", "moe-sparse", "--set", "experts=8,16", "--set", "top_k=2,3"])
 
-    *_, heading, two, three = capsys.readouterr().out.splitlines()
+    *_, heading, two, three, _, last = capsys.readouterr().out.splitlines()
     assert "One token reaches:" == heading
-    assert two.startswith("  experts 2, assignments 2")
-    assert three.startswith("  experts 3, assignments 3")
+    assert two.startswith("  experts 8, top_k 2: experts 2, assignments 2")
+    assert three.startswith("  experts 8, top_k 3: experts 3, assignments 3")
+    assert last.startswith("  experts 16, top_k 3: experts 3, assignments 3")
+    # Where all reach the same, it is said once.
+    assert 0 == run(["cost", "moe-sparse", "--set", "experts=8,16"])
+    assert capsys.readouterr().out.splitlines()[-1].startswith("  experts 2, assignments 2")
     # A halting unit begins at σ(1) = 0.73: 0.99 is passed at the second step.
     assert 0 == run(["cost", "act"])
     assert "steps 2" in capsys.readouterr().out
@@ -153,3 +157,44 @@ def test_a_layer_that_does_no_flop_has_no_capacity_ratio(capsys: pytest.CaptureF
     # One addition a feature.
     assert 0 == run(["cost", *words, "--set", "consumption=add"])
     assert "no FLOP" not in capsys.readouterr().out
+
+
+def test_of_a_sequence_a_token_costs_its_share(capsys: pytest.CaptureFixture[str]) -> None:
+    # p = 4, h = 8, a stride of 4: one token of four is computed, 4·4·8 FLOP; 3 additions of 4 features for each token,
+    # and 3 more for the one that is computed. The network has 2·4·8 weights.
+    words = "altup", "--in-features", "4", "--set", "hidden=8", "--set", "form=sequence"
+
+    (row,) = json_rows(capsys, *words, "--set", "stride=4")
+    assert (4 * 4 * 8 / 4, 3 * 4 + 3 * 4 / 4) == (row["product_flop"], row["overhead_flop"])
+    assert 2 * 64 / (32 + 15) == row["capacity_ratio"]
+    assert {"tokens": 4, "computed": 1} == row["visits"]
+    # What no number of tokens divides is a fraction.
+    (third,) = json_rows(capsys, *words, "--set", "stride=3")
+    assert 128 / 3 == third["product_flop"]
+    assert 0 == run(["cost", *words, "--set", "stride=4"])
+    assert "  computed 1 for 4 tokens" == capsys.readouterr().out.splitlines()[-1]
+
+
+def test_options_of_a_tree_may_be_set_as_those_of_any_layer(capsys: pytest.CaptureFixture[str]) -> None:
+    by_flags = json_rows(capsys, "fast-feedforward", "--depth", "3", "--hidden", "8")
+    by_set = json_rows(capsys, "fast-feedforward", "--set", "depth=3", "--set", "hidden=8")
+    both = json_rows(capsys, "tree", "--set", "form=path,collapsed", "--depth", "2", "--set", "bias=false")
+
+    assert by_flags == by_set
+    assert [("path", False), ("collapsed", False)] == [(row["form"], row["bias"]) for row in both]
+    assert 0 == run(["cost", "tree", "--set", "form=path,collapsed", "--set", "order=leaves,nodes", "--depth", "2"])
+    title, headings, _, *rows = capsys.readouterr().out.splitlines()
+    assert "tree-shared, 256 -> 256 features, gate signs; parameters and FLOP of one token" == title
+    assert ["depth", "form", "order", "parameters"] == headings.split()[:4]
+    assert 4 == len(rows)
+
+
+def test_a_row_of_a_system_holds_all_its_options_as_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    (row,) = json_rows(capsys, "moe-sparse", "--set", "experts=4")
+
+    assert (4, 2, 1024, "noisy", 1) == tuple(row[key] for key in ("experts", "top_k", "hidden", "gating", "groups"))
+    assert {"tokens": 1, "experts": 2, "assignments": 2, "slots": 2, "groups": 0} == row["visits"]
+    # Units with trees of their own are a tree's.
+    assert "overhead_flop_per_unit" not in row
+    assert 0 == run(["cost", "moe-sparse"])
+    assert "a unit" not in capsys.readouterr().out

@@ -205,6 +205,7 @@ def test_overhead_a_unit_times_units_is_the_whole_overhead(spec: LayerSpec) -> N
 
     units = 1 if spec.layer == "tree-bias" else spec.in_features
 
+    assert cost.overhead_flop_per_unit is not None
     assert units * cost.overhead_flop_per_unit == cost.flop.overhead
 
 

@@ -228,3 +228,32 @@ def test_copies_of_no_block_are_refused() -> None:
 def test_a_stride_of_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="stride=0; it must be at least 1"):
         SequenceAltUp(nn.Identity(), stride=0)
+
+
+class Named(nn.Module):
+    """A layer that gives no tensor."""
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"out": x}
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "sentence"),
+    [
+        # Without a check the one feature would be broadcast over all.
+        (AltUp(nn.Linear(4, 1), 4), (2, 8), r"AltUp wraps made \(2, 1\) of \(2, 4\); it must give back as many"),
+        (AltUp(nn.Linear(4, 8), 4), (2, 8), r"AltUp wraps made \(2, 8\) of \(2, 4\)"),
+        (AltUp(Named(), 4), (2, 8), "AltUp wraps gave a dict; it must give one tensor"),
+        (AltUp(nn.Linear(4, 4), 4), (2, 9), r"x of shape \(2, 9\); its last dimension must be .* 8\."),
+        (AltUp(nn.Linear(4, 4), 4), (), r"x of shape \(\)"),
+        (RecycledAltUp(AltUp(nn.Linear(4, 4), 4, blocks=3), 2), (2, 4), r"AltUp was given x of shape \(2, 8\)"),
+        (RecycledAltUp(nn.Linear(8, 4), 2), (2, 4), r"RecycledAltUp wraps made \(2, 4\) of \(2, 8\)"),
+        (SequenceAltUp(nn.Linear(4, 1)), (3, 4), r"SequenceAltUp wraps made \(2, 1\) of \(2, 4\)"),
+        (SequenceAltUp(nn.Linear(4, 4)), (4,), r"SequenceAltUp was given x of shape \(4,\); give a sequence"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_never_broadcast(
+    layer: nn.Module, shape: tuple[int, ...], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        layer(torch.zeros(shape))

@@ -258,5 +258,9 @@ def test_refusals_name_what_was_given() -> None:
 def test_ids_are_refused_by_a_layer_that_does_not_look_up_by_them() -> None:
     layer = SparselyGatedMixture(4, 4, experts=2, hidden=3)
 
+    with pytest.raises(InputError, match=r"ids=\[0, 1\] was given to moe-sparse; give a torch.Tensor"):
+        layer(torch.zeros(2, 4), ids=[0, 1])
+    with pytest.raises(InputError, match=r"generator=5 was given to moe-sparse; give a torch.Generator"):
+        layer(torch.zeros(2, 4), generator=5)
     with pytest.raises(InputError, match="ids were given to moe-sparse, which does not look up by them"):
         layer(torch.randn(2, 4), ids=torch.zeros(2, dtype=torch.int64))

@@ -54,4 +54,4 @@ def test_many_layers_of_users_are_counted(lead: Lead, record_maker: Callable[...
 
     said = lead([record, *(of_layer(record, f"module:Layer{at}") for at in range(9))])
 
-    assert said.startswith("10 cases of tree-shared and 9 layers from outside capratio were measured")
+    assert said.startswith("10 cases of tree-shared and 9 layers named by their classes were measured")

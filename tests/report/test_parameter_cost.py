@@ -176,7 +176,8 @@ def test_options_that_differ_at_equal_parameters_give_lines_of_their_own(record:
 
     lines = cost_lines(records)
 
-    assert ["mixture", "mixture [top_k=1]"] == [line.name for line in lines]
+    # What is at its default is named too, so that no line stands for all.
+    assert ["mixture [top_k=1]", "mixture [top_k=2]"] == [line.name for line in lines]
     assert all([16 * 10**5, 64 * 10**5, 256 * 10**5] == [point.parameters for point in line.points] for line in lines)
 
 
@@ -311,6 +312,8 @@ def test_the_picture_beside_the_page_has_the_four_calls_of_most_lines(run: list[
     assert drawing is not None
     shown = [panel.get_title(loc="left") for panel in drawing.figure.axes]
     assert ["decode", "forward, 1 token", "forward-grad, 1 token", "train, 1 token"] == shown
+    assert ["forward, 1 token, bfloat16"] == figure.further_calls(cost_lines([*fewer, *calls]))
+    assert [] == figure.further_calls(cost_lines(calls))
     assert figure.draw_main([]) is None
 
 

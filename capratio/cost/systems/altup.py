@@ -97,6 +97,10 @@ class AltUpSpec(SystemSpec):
         """A token alone is computed; only in a sequence do some go without."""
         return Visits(1, {"computed": 1})
 
+    def law_visits(self) -> Visits:
+        """A token; of a sequence an anchor and the tokens that go with it."""
+        return Visits(self.stride, {"computed": 1}) if self.form == SEQUENCE else self.one_token()
+
     def expected_counts(self, tokens: int) -> dict[str, float]:
         """All N tokens, or ceil(N / s) anchors: nothing is left to chance."""
         return {"computed": float(-(-tokens // self.stride) if self.form == SEQUENCE else tokens)}

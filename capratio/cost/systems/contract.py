@@ -67,6 +67,10 @@ class SystemSpec(ABC):
     def one_token(self) -> Visits:
         """What a single token visits, in the paper's accounting; where it varies, under the expected routing."""
 
+    def law_visits(self) -> Visits:
+        """What the law is taken over: one token, or as many as share what only one of them computes."""
+        return self.one_token()
+
     @abstractmethod
     def expected_counts(self, tokens: int) -> dict[str, float]:
         """The expected counts of N tokens under uniform, independent routing, by the names of ``counts``."""
@@ -114,8 +118,8 @@ class SystemSpec(ABC):
         return in_features
 
     def law(self) -> Flop:
-        """FLOP of one token's forward pass in the paper's accounting."""
-        return self.executed(self.one_token(), "forward").flop
+        """FLOP of the forward pass of ``law_visits`` in the paper's accounting."""
+        return self.executed(self.law_visits(), "forward").flop
 
     @property
     def options(self) -> dict[str, str]:
@@ -179,11 +183,16 @@ def _parsed(layer: str, name: str, text: str, default: object) -> object:
     if isinstance(default, bool):
         if text in ("true", "false"):
             return text == "true"
-        raise InputError(f"{layer} was given {name}={text!r}; give true or false.")
+        raise InputError(f"{layer} was given {name}={_shown(text)}; give true or false.")
     if isinstance(default, str):
         return text
     wanted, parse = ("an integer", int) if isinstance(default, int) else ("a number", float)
     try:
         return parse(text)
     except ValueError:
-        raise InputError(f"{layer} was given {name}={text!r}; give {wanted}, such as {default}.") from None
+        raise InputError(f"{layer} was given {name}={_shown(text)}; give {wanted}, such as {default}.") from None
+
+
+def _shown(text: str) -> str:
+    """A text in quotes; a number in quotes, as a case file's text of a number is kept, has them."""
+    return text if text.startswith('"') else repr(text)

@@ -46,8 +46,8 @@ class MoeStSpec(SystemSpec):
     (2p + q), with the overhead of their activations and sums; overhead of the softmax and of g_2 / 0.2; where a
     multiplicative bias is, E q h to fold it into the second matrices of all experts, which the layer does once a call.
 
-    Raises InputError for sizes under 1, another k, fewer experts than k, a factor that is not finite and above 0, or
-    another word for second.
+    Raises InputError for sizes under 1, another k, fewer experts than k, a factor that is not finite and above 0,
+    another word for second, or one with k = 1.
 
     Source: Zoph et al. 2022, arXiv 2202.08906: capacity, order of choices, batch-prioritised routing. The rules of the
     second expert are those of the authors' code, which draws in evaluation too. Our reading: a dense network beside the
@@ -73,6 +73,11 @@ class MoeStSpec(SystemSpec):
         check_words(self)
         if self.top_k > 2:
             raise InputError(f"{self.layer} was given top_k={self.top_k}; it must be 1 or 2.")
+        if self.top_k == 1 and self.second != SECOND[0]:
+            raise InputError(
+                f"{self.layer} was given second={self.second!r} with top_k=1, which has no second expert; leave it "
+                "out, or use top_k=2."
+            )
         if self.experts < self.top_k:
             raise InputError(
                 f"{self.layer} was given experts={self.experts} and top_k={self.top_k}; give at least as many experts."

@@ -105,6 +105,12 @@ def draw_main(lines: Sequence[CostLine]) -> Drawing | None:
     return draw(lines, QUANTITIES[0], MAIN_PANELS)
 
 
+def further_calls(lines: Sequence[CostLine]) -> list[str]:
+    """The kinds of call of the page's latency figure that ``draw_main`` leaves out."""
+    latency = QUANTITIES[0]
+    return [call for call in select(lines, latency) if call not in select(lines, latency, MAIN_PANELS)]
+
+
 def line_looks(lines: Sequence[CostLine]) -> dict[str, Look]:
     """The look of each line by its name: its layer's, and of further lines of the layer with dashes of their own."""
     layers = looks_of([(line.layer, "path") for line in lines])
