@@ -20,8 +20,8 @@ NAME_WIDTH = 18
 def list_names(kinds: tuple[str, ...]) -> None:
     """Print the layers, the bundled case files and the claims, or those KINDS that are named.
 
-    Options of a layer are what `capratio cost ID --set` and `capratio sweep --layer ID --set` take; those of a tree are
-    options of `capratio cost` themselves.
+    Options of a layer are what `capratio cost ID --set` and `capratio sweep --layer ID --set` take. Without a depth
+    `capratio cost` shows a tree at several.
 
     \b
     Example:
@@ -50,7 +50,8 @@ def _layers() -> str:
     for layer, form in CLOSED_FORMS.items():
         words = {"form": FORMS_OF[layer], "gate": GATES_OF[layer]}
         # A dense layer has neither leaves nor bits.
-        options = [] if layer == "dense" else [f"{name}={'|'.join(known)}" for name, known in words.items()]
+        tree = ["depth=0", *(f"{name}={'|'.join(known)}" for name, known in words.items())]
+        options = [*([] if layer == "dense" else tree), "bias=true"]
         options += [f"hidden={HIDDEN}"] if "leaf" in FORMS_OF[layer] else []
         # The file of a closed form says what the layer is, its class what the layer costs.
         said = _first_sentence(getattr(getmodule(form), "__doc__", None))

@@ -32,9 +32,9 @@ def test_a_layer_is_listed_with_what_it_is_and_its_options(capsys: pytest.Captur
     assert "experts=16 top_k=2 hidden=1024 gating=noisy|hierarchical|balanced groups=1" == found["moe-sparse"][-1]
     assert found["tree-shared"][0].startswith("The tree-gated matrix y = ")
     assert found["tree-shared"][-2].endswith("Also: tree.")
-    assert "form=path|collapsed gate=signs|hyperplanes" == found["tree-shared"][-1]
-    assert "form=leaf|path gate=descent hidden=32" == found["fast-feedforward"][-1]
-    assert ["The dense layer y = W x, against which every capacity ratio is taken."] == found["dense"]
+    assert "depth=0 form=path|collapsed gate=signs|hyperplanes bias=true" == found["tree-shared"][-1]
+    assert "depth=0 form=leaf|path gate=descent bias=true hidden=32" == found["fast-feedforward"][-1]
+    assert ["The dense layer y = W x, against which every capacity ratio is taken.", "bias=true"] == found["dense"]
 
 
 @pytest.mark.parametrize("layer", SYSTEMS)
