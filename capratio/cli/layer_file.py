@@ -41,6 +41,9 @@ def layer_file(
         for key, values in keys.items()
         if values
     ]
+    # Without features of the output each case has those of its input; what appends to its input has more by itself.
+    if len(keys.get("in_features", ())) > 1 and not keys.get("out_features") and "concat" not in _all(options):
+        lines.append("square = true")
     given = [f"{_quoted(key)} = [{', '.join(map(_toml, values))}]" for key, values in options.items()]
     usual_form = _usual_form(layer)
     if usual_form is not None:
@@ -85,6 +88,10 @@ def _check_tree(layer: str, options: Mapping[str, Sequence[str]]) -> None:
     from capratio.names import check_keys
 
     check_keys(dict(options), TREE_KEYS, f"{FILE}: the options of {layer}")
+
+
+def _all(options: Mapping[str, Sequence[str]]) -> set[str]:
+    return {value for values in options.values() for value in values}
 
 
 def _toml(text: str) -> str:

@@ -1,6 +1,6 @@
 """Options that describe one layer on the command line, those of ``sweep`` and of ``profile``."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,9 +23,21 @@ WORDS: dict[str, tuple[str, ...]] = {
     "routing": ("measured", "uniform", "zipf", "single"),
 }
 
+
+def one_layer(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> str | None:
+    """The layer that was given, None without one. Raises BadParameter for a second one."""
+    if len(given) > 1:
+        raise click.BadParameter(
+            f"{' and '.join(given)} were given; give one layer at a time, or several in a case file."
+        )
+    return given[0] if given else None
+
+
 _OPTIONS = (
     click.option(
         "--layer",
+        multiple=True,
+        callback=one_layer,
         metavar="ID|PACKAGE.MODULE:CLASS",
         help="A layer of ours or of yours, in place of what a case file says.",
     ),

@@ -35,39 +35,41 @@ class Cost:
     tokens: int = 1
 
     @property
-    def capacity_fraction(self) -> Fraction:
+    def capacity_fraction(self) -> Fraction | None:
         """Weight parameters per product and overhead FLOP, over the 1/2 of dense (p q weights, 2pq FLOP), exactly.
 
-        A layer that does no such FLOP, as one that appends a row, counts as doing one.
+        None of a layer that does no such FLOP, as one that appends a row.
         """
-        return Fraction(2 * self.weight_parameters * self.tokens, max(self.flop.product + self.flop.overhead, 1))
+        flop = self.flop.product + self.flop.overhead
+        return Fraction(2 * self.weight_parameters * self.tokens, flop) if flop else None
 
     @property
-    def capacity_fraction_all(self) -> Fraction:
+    def capacity_fraction_all(self) -> Fraction | None:
         """All parameters per operation, over those of the dense layer with the same bias, exactly.
 
-        An operation is any FLOP (gating and bias too) or routing operation, each counted as one. A system that is no
-        tree is held against the dense layer without bias.
+        An operation is any FLOP (gating and bias too) or routing operation, each counted as one; None where there is
+        none. A system that is no tree is held against the dense layer without bias.
         """
         p, q = self.spec.in_features, self.spec.out_features
         bias = q if isinstance(self.spec, LayerSpec) and self.spec.bias else 0
-        own = Fraction(self.parameters * self.tokens, max(self.flop.total + self.routing_operations, 1))
-        return own / Fraction(p * q + bias, 2 * p * q + bias)
+        operations = self.flop.total + self.routing_operations
+        dense = Fraction(p * q + bias, 2 * p * q + bias)
+        return Fraction(self.parameters * self.tokens, operations) / dense if operations else None
 
     @property
-    def capacity_ratio(self) -> float:
+    def capacity_ratio(self) -> float | None:
         """``capacity_fraction``, rounded once."""
-        return float(self.capacity_fraction)
+        return _rounded(self.capacity_fraction)
 
     @property
-    def capacity_ratio_all(self) -> float:
+    def capacity_ratio_all(self) -> float | None:
         """``capacity_fraction_all``, rounded once."""
-        return float(self.capacity_fraction_all)
+        return _rounded(self.capacity_fraction_all)
 
-    def as_row(self) -> dict[str, str | int | float]:
+    def as_row(self) -> dict[str, str | int | float | None]:
         """One row of a table: the options, what the layer holds, and what one token costs."""
         spec = self.spec
-        row: dict[str, str | int | float] = {"layer": spec.layer}
+        row: dict[str, str | int | float | None] = {"layer": spec.layer}
         if isinstance(spec, LayerSpec):
             row |= {"form": spec.form, "depth": spec.depth}
         else:
@@ -89,6 +91,10 @@ class Cost:
     def _of_one_token(self, count: int) -> int | float:
         """An integer, but where tokens share what is no multiple of their number."""
         return count / self.tokens if count % self.tokens else count // self.tokens
+
+
+def _rounded(fraction: Fraction | None) -> float | None:
+    return None if fraction is None else float(fraction)
 
 
 def closed_form(spec: LayerSpec | SystemSpec, order: str = "leaves") -> Cost:

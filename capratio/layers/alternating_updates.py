@@ -15,6 +15,7 @@ from torch import nn
 from capratio.cost.systems.altup import ALTERNATING, SAME
 from capratio.errors import InputError
 from capratio.layers.initialization import new_table
+from capratio.layers.input_check import as_autocast, under_autocast
 
 CHOICES = (ALTERNATING, SAME)
 
@@ -29,7 +30,9 @@ class AltUp(nn.Module):
     computes; ``alternating``: j* = place mod K, ``same``: the first. place: number of this layer in its network, from
     0.
 
-    Raises InputError for a width or blocks under 1, a negative place, or another choice.
+    The scalars are of the wrapped layer's device and dtype where none is given.
+
+    Raises InputError for a width or blocks that are no integer or under 1, a negative place, or another choice.
 
     Source: Baykal et al. 2023, arXiv 2301.13310.
     """
@@ -46,6 +49,7 @@ class AltUp(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        _check_integers("AltUp", width=width, blocks=blocks, place=place)
         if min(width, blocks) < 1 or place < 0:
             raise InputError(
                 f"AltUp was given width={width}, blocks={blocks} and place={place}; give at least 1, 1 and 0."
@@ -56,6 +60,7 @@ class AltUp(nn.Module):
         self.width = width
         self.blocks = blocks
         self.computed_block = place % blocks if choice == ALTERNATING else 0
+        device, dtype = _as_wrapped(wrapped, device, dtype)
         self.prediction = new_table((blocks, blocks), device, dtype)
         self.correction = new_table((blocks,), device, dtype)
         self.reset_parameters()
@@ -68,9 +73,15 @@ class AltUp(nn.Module):
     def forward(self, x: torch.Tensor, **given: Any) -> torch.Tensor:
         """The outputs, (..., K d) -> (..., K d). Args: given: what the wrapped layer takes beside its input.
 
-        Raises InputError where x is not K d wide, or the wrapped layer does not give back what it was given.
+        Raises InputError where x is not K d wide or of another dtype, or the wrapped layer does not give back what it
+        was given.
         """
-        _check_token("AltUp", x, self.blocks * self.width)
+        if x.dim() == 0 or x.shape[-1] != self.blocks * self.width:
+            raise InputError(
+                f"AltUp was given x of shape {tuple(x.shape)}; its last dimension must be the blocks' width times "
+                f"their number, {self.blocks * self.width}."
+            )
+        _check_dtype("AltUp", x, self.prediction.dtype)
         blocks = x.view(*x.shape[:-1], self.blocks, self.width).chunk(self.blocks, -2)
         predicted = self._predict(blocks)
         given_block = blocks[self.computed_block].squeeze(-2)
@@ -79,7 +90,7 @@ class AltUp(nn.Module):
         there = slice(self.computed_block, self.computed_block + 1)
         innovation = computed.unsqueeze(-2) - predicted[..., there, :]
         corrected: torch.Tensor = predicted + self.correction.unsqueeze(-1) * innovation
-        return corrected.flatten(-2)
+        return as_autocast(corrected.flatten(-2))
 
     def _predict(self, blocks: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """x̂: K of (..., 1, d) -> (..., K, d), element by element: scalars make no product of the layer's."""
@@ -101,13 +112,14 @@ class RecycledAltUp(nn.Module):
 
     Args: updates: one layer, or several in their order (nn.Sequential), between the copies and the sum. blocks K.
 
-    Raises InputError for blocks under 1.
+    Raises InputError for blocks that are no integer or under 1.
 
     Source: Baykal et al. 2023, arXiv 2301.13310.
     """
 
     def __init__(self, updates: nn.Module, blocks: int) -> None:
         super().__init__()
+        _check_integers("RecycledAltUp", blocks=blocks)
         if blocks < 1:
             raise InputError(f"RecycledAltUp was given blocks={blocks}; it must be at least 1.")
         self.updates = updates
@@ -133,7 +145,7 @@ class SequenceAltUp(nn.Module):
 
     Args: wrapped: a layer (..., T, d) -> (..., T, d). stride s: a count.
 
-    Raises InputError for a stride under 1.
+    Raises InputError for a stride that is no integer or under 1.
 
     Source: Baykal et al. 2023, arXiv 2301.13310, our reading.
     """
@@ -147,10 +159,12 @@ class SequenceAltUp(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        _check_integers("SequenceAltUp", stride=stride)
         if stride < 1:
             raise InputError(f"SequenceAltUp was given stride={stride}; it must be at least 1.")
         self.wrapped = wrapped
         self.stride = stride
+        device, dtype = _as_wrapped(wrapped, device, dtype)
         self.prediction = new_table((2,), device, dtype)
         self.correction = new_table((), device, dtype)
         self.reset_parameters()
@@ -164,12 +178,14 @@ class SequenceAltUp(nn.Module):
     def forward(self, x: torch.Tensor, **given: Any) -> torch.Tensor:
         """The outputs, (..., T, d) -> (..., T, d). Args: given: what the wrapped layer takes beside its input.
 
-        Raises InputError where x is no sequence of tokens, or the wrapped layer does not give back what it was given.
+        Raises InputError where x is no sequence of tokens or of another dtype, or the wrapped layer does not give back
+        what it was given.
         """
         if x.dim() < 2:
             raise InputError(
                 f"SequenceAltUp was given x of shape {tuple(x.shape)}; give a sequence of tokens, (..., T, d)."
             )
+        _check_dtype("SequenceAltUp", x, self.prediction.dtype)
         own, of_anchor = self.prediction.unbind()
         anchors = x[..., :: self.stride, :]
         anchor_of = torch.arange(x.shape[-2], device=x.device) // self.stride
@@ -179,7 +195,7 @@ class SequenceAltUp(nn.Module):
         predicted = own * x + (of_anchor * anchors)[..., anchor_of, :]
         innovation = self.correction * (computed - predicted[..., :: self.stride, :])
         corrected: torch.Tensor = predicted + innovation[..., anchor_of, :]
-        return corrected
+        return as_autocast(corrected)
 
     def extra_repr(self) -> str:
         """The stride."""
@@ -196,12 +212,25 @@ def sum_blocks(x: torch.Tensor, blocks: int) -> torch.Tensor:
     return x.view(*x.shape[:-1], blocks, x.shape[-1] // blocks).sum(-2)
 
 
-def _check_token(layer: str, x: torch.Tensor, width: int) -> None:
-    if x.dim() == 0 or x.shape[-1] != width:
-        raise InputError(
-            f"{layer} was given x of shape {tuple(x.shape)}; its last dimension must be the blocks' width times their "
-            f"number, {width}."
-        )
+def _as_wrapped(
+    wrapped: nn.Module, device: torch.device | str | None, dtype: torch.dtype | None
+) -> tuple[torch.device | str | None, torch.dtype | None]:
+    """The device and the dtype of the wrapped layer where none is given, so that outputs are of its own."""
+    first = next(wrapped.parameters(), None)
+    if first is None:
+        return device, dtype
+    return first.device if device is None else device, first.dtype if dtype is None else dtype
+
+
+def _check_integers(layer: str, **counts: int) -> None:
+    for name, count in counts.items():
+        if type(count) is not int:
+            raise InputError(f"{layer} was given {name}={count!r}; it must be an integer of Python's own.")
+
+
+def _check_dtype(layer: str, x: torch.Tensor, dtype: torch.dtype) -> None:
+    if x.dtype != dtype and not under_autocast(x):
+        raise InputError(f"{layer} was given x of {x.dtype} and its scalars are {dtype}; convert one with .to(dtype).")
 
 
 def _check_computed(layer: str, computed: object, given: torch.Tensor) -> None:

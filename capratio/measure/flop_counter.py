@@ -18,8 +18,8 @@ from capratio.cost.operation import OperationCost, OperationFormula
 from capratio.errors import UnknownOperationError
 from capratio.measure.arithmetic_rules import ARITHMETIC_RULES
 from capratio.measure.movement_rules import MOVEMENT_RULES
-from capratio.measure.observed_call import Rule, observe, tensors
-from capratio.measure.product_rules import PRODUCT_RULES
+from capratio.measure.observed_call import ObservedCall, Rule, is_compressed, observe, tensors
+from capratio.measure.product_rules import PRODUCT_RULES, RULES_OF_COMPRESSED
 
 RULES: dict[str, Rule] = {**MOVEMENT_RULES, **ARITHMETIC_RULES, **PRODUCT_RULES}
 
@@ -108,6 +108,8 @@ class _Counter(TorchDispatchMode):
         call = observe(func, args, given, out)
         if any(tensor.is_complex() for tensor in tensors([list(args), out])):
             self._unknown(func, " on complex numbers")
+        elif rule is not None and not _knows_layouts(func, call):
+            self._unknown(func, " on compressed sparse tensors")
         elif rule is not None:
             self._add(func, rule(call))
         elif is_view(func):
@@ -159,6 +161,13 @@ def rule_of(func: Any) -> Rule | None:
     if name not in RULES and name.endswith("_") and not name.endswith("__"):
         name = name[:-1]
     return RULES.get(name)
+
+
+def _knows_layouts(func: Any, call: ObservedCall) -> bool:
+    """Whether what an operation was given is dense, only moved, or one compressed sparse factor of a product."""
+    compressed = sum(map(is_compressed, tensors(list(call.arguments.values()))))
+    name = func._schema.name
+    return not compressed or name in MOVEMENT_RULES or (compressed == 1 and name in RULES_OF_COMPRESSED)
 
 
 def is_view(func: Any) -> bool:

@@ -58,6 +58,8 @@ class ObservedCall:
 Rule = Callable[[ObservedCall], OperationCost]
 
 _OUT_NAMES = frozenset({"out", "values_out"})
+_BY_ROWS = (torch.sparse_csr, torch.sparse_bsr)
+_BY_COLUMNS = (torch.sparse_csc, torch.sparse_bsc)
 
 
 def observe(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> ObservedCall:
@@ -78,6 +80,11 @@ def tensors(value: Any) -> Iterator[torch.Tensor]:
     return (leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor))
 
 
+def is_compressed(tensor: torch.Tensor) -> bool:
+    """Whether a tensor holds a sparse matrix by rows or columns: what it stores is less than its size."""
+    return tensor.layout in _BY_ROWS or tensor.layout in _BY_COLUMNS
+
+
 def held_bytes(tensor: torch.Tensor) -> int:
     """Bytes of the distinct elements that a tensor shows: a dimension of stride 0 is one element long."""
     if tensor.layout != torch.strided:
@@ -91,8 +98,8 @@ def held_bytes(tensor: torch.Tensor) -> int:
 def _parts(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
     if tensor.layout == torch.sparse_coo:
         return tensor._indices(), tensor._values()
-    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+    if tensor.layout in _BY_ROWS:
         return tensor.crow_indices(), tensor.col_indices(), tensor.values()
-    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+    if tensor.layout in _BY_COLUMNS:
         return tensor.ccol_indices(), tensor.row_indices(), tensor.values()
     return ()

@@ -1,6 +1,7 @@
 """What products cost: matrix products, products of groups, weighted bags, convolutions and attention.
 
-A product of (m, k) by (k, n) costs 2 m k n FLOP (1 multiply-add = 2 FLOP), of class product.
+A product of (m, k) by (k, n) costs 2 m k n FLOP (1 multiply-add = 2 FLOP), of class product. Of a compressed sparse
+factor only the stored elements are multiplied.
 """
 
 from math import prod
@@ -10,19 +11,33 @@ import torch
 
 from capratio.cost.flop import Flop
 from capratio.cost.operation import OperationCost
-from capratio.measure.observed_call import ObservedCall, Rule, held_bytes
+from capratio.measure.observed_call import ObservedCall, Rule, held_bytes, is_compressed
 
 # Modes of aten's embedding_bag.
 _SUM, _MEAN = 0, 1
 
 
 def _mm(call: ObservedCall) -> OperationCost:
+    return call.cost(_product(call["self"], call["mat2"]))
+
+
+def _bmm(call: ObservedCall) -> OperationCost:
     return call.cost(Flop(product=2 * call["self"].numel() * call["mat2"].shape[-1]))
 
 
 def _addmm(call: ObservedCall) -> OperationCost:
-    product = Flop(product=2 * call["mat1"].numel() * call["mat2"].shape[-1])
-    return call.cost(product + _added(call))
+    return call.cost(_product(call["mat1"], call["mat2"]) + _added(call))
+
+
+def _product(left: torch.Tensor, right: torch.Tensor) -> Flop:
+    """Of two matrices, one of which may be sparse."""
+    if is_compressed(right):
+        return Flop(product=2 * left.shape[0] * _stored(right))
+    return Flop(product=2 * _stored(left) * right.shape[1])
+
+
+def _stored(matrix: torch.Tensor) -> int:
+    return matrix.values().numel() if is_compressed(matrix) else matrix.numel()
 
 
 def _baddbmm(call: ObservedCall) -> OperationCost:
@@ -38,11 +53,11 @@ def _addbmm(call: ObservedCall) -> OperationCost:
 
 
 def _mv(call: ObservedCall) -> OperationCost:
-    return call.cost(Flop(product=2 * call["self"].numel()))
+    return call.cost(Flop(product=2 * _stored(call["self"])))
 
 
 def _addmv(call: ObservedCall) -> OperationCost:
-    return call.cost(Flop(product=2 * call["mat"].numel()) + _added(call))
+    return call.cost(Flop(product=2 * _stored(call["mat"])) + _added(call))
 
 
 def _dot(call: ObservedCall) -> OperationCost:
@@ -203,7 +218,7 @@ def _scores(call: ObservedCall) -> int:
 
 PRODUCT_RULES: dict[str, Rule] = {
     "aten::mm": _mm,
-    "aten::bmm": _mm,
+    "aten::bmm": _bmm,
     "aten::addmm": _addmm,
     "aten::baddbmm": _baddbmm,
     "aten::addbmm": _addbmm,
@@ -224,3 +239,6 @@ PRODUCT_RULES: dict[str, Rule] = {
     "aten::_scaled_dot_product_flash_attention_for_cpu": _attention,
     "aten::_scaled_dot_product_flash_attention_for_cpu_backward": _attention_backward,
 }
+
+# Of one compressed sparse factor, and no more.
+RULES_OF_COMPRESSED = frozenset({"aten::mm", "aten::addmm", "aten::mv", "aten::addmv"})

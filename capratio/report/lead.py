@@ -53,8 +53,9 @@ def lead_sentence(run: "Run", frame: "pd.DataFrame") -> str:
     threads = _words(frame, "threads")
     forms = sorted(set(frame["form"]), key=lambda form: (FORMS.index(form) if form in FORMS else 9, form))
     in_forms = "" if forms == ["path"] else f" in {_listed(forms)} form"
+    verb = "was" if len(frame) == 1 else "were"
     return (
-        f"{len(frame)} cases of {_listed(named)}{in_forms} were measured on "
+        f"{counted(len(frame), 'case')} of {_listed(named)}{in_forms} {verb} measured on "
         f"{machine_name(run)} with {_listed(threads)} thread{'' if threads == ['1'] else 's'} in "
         f"{_listed(_words(frame, 'dtype'))} on {_listed(_words(frame, 'input'))} input, {processes} a case, "
         f"on {when}."

@@ -204,7 +204,9 @@ def _cost_figures(lines: "Sequence[CostLine]") -> list[DrawnFigure]:
         drawing = cost_figure.draw(lines, what)
         if drawing is not None:
             name = f"cost-{what.name.replace('_', '-')}"
-            figures.append(_section_figure(FigurePlan(name, what.title, what.question, "", partial(_drawn, drawing))))
+            dense = what.beside_dense if any(line.is_level for line in lines) else ""
+            question = f"{what.question} {dense}".rstrip()
+            figures.append(_section_figure(FigurePlan(name, what.title, question, "", partial(_drawn, drawing))))
     return figures
 
 

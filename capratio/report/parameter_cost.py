@@ -121,7 +121,7 @@ def cost_lines(records: "Iterable[Record]") -> list[CostLine]:
     """
     kept = list(records)
     compared = {record.suite for record in comparing(kept)}
-    timed = [one for one in kept if one.measured and _costs(one.exact) and one.suite not in compared]
+    timed = [one for one in kept if _costs(one) and one.suite not in compared]
     if all(record.point.layer in LAYERS for record in timed):
         return []
     calls_of_dense: dict[str, set[str]] = {}
@@ -174,9 +174,10 @@ def _options(point: "Point") -> dict[str, str]:
     return {name: option_text(value) for name, value in usual.items()} | (point.options or {})
 
 
-def _costs(exact: "Exact | None") -> bool:
+def _costs(record: "Record") -> bool:
     """Whether there is something to divide by: a call without tokens, or a layer without parameters, has no price."""
-    return exact is not None and exact.parameters > 0 and sum(exact.flop.values()) > 0
+    exact = record.exact
+    return record.measured and exact is not None and exact.parameters > 0 and record.point.tokens > 0
 
 
 def call_of(point: "Point") -> str:

@@ -77,7 +77,7 @@ def _price(line: CostLine, beside: Sequence[CostLine]) -> tuple[str, ...]:
     return (
         line.name,
         quantity(point.parameters),
-        number(point.parameters / max(point.flop / tokens, 1)),
+        number(point.parameters / (point.flop / tokens)) if point.flop else NOTHING,
         number(point.parameters / max(point.op_bytes / tokens, 1)),
         quantity(point.parameters / (per_token_s * 1e6)),
         f"{100 * point.routing_share:.2g} %",
@@ -109,7 +109,7 @@ def _behind(line: CostLine, beside: Sequence[CostLine]) -> tuple[str, ...]:
 def _level(line: CostLine, beside: Sequence[CostLine]) -> CostPoint | None:
     """The dense layer of equal FLOP: the dense line of one point, as it is drawn; of several the nearest in FLOP."""
     levels = [other.largest for other in beside if other.is_level and other is not line]
-    return min(levels, key=lambda one: abs(math.log(one.flop / line.points[0].flop)), default=None)
+    return min(levels, key=lambda one: abs(math.log(one.flop / max(line.points[0].flop, 1))), default=None)
 
 
 def _range(line: CostLine, level: CostPoint | None, of: Callable[[CostPoint], int]) -> str:
@@ -121,9 +121,10 @@ def _range(line: CostLine, level: CostPoint | None, of: Callable[[CostPoint], in
 
 
 def _capacity(point: CostPoint) -> str:
-    if point.capacity_ratio is None or point.capacity_ratio_all is None:
+    ratios = point.capacity_ratio, point.capacity_ratio_all
+    if ratios == (None, None):
         return NOTHING
-    return " / ".join(f"\u00d7\u202f{significant(each)}" for each in (point.capacity_ratio, point.capacity_ratio_all))
+    return " / ".join(NOTHING if each is None else f"\u00d7\u202f{significant(each)}" for each in ratios)
 
 
 def _reached(reached: Reached) -> str:

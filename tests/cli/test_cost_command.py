@@ -154,6 +154,8 @@ def test_a_layer_that_does_no_flop_has_no_capacity_ratio(capsys: pytest.CaptureF
 
     assert 0 == run(["cost", *words, "--set", "consumption=concat"])
     assert ["no", "FLOP", "no", "FLOP"] == capsys.readouterr().out.splitlines()[3].split()[-4:]
+    (row,) = json_rows(capsys, *words, "--set", "consumption=concat")
+    assert (None, None) == (row["capacity_ratio"], row["capacity_ratio_all"])
     # One addition a feature.
     assert 0 == run(["cost", *words, "--set", "consumption=add"])
     assert "no FLOP" not in capsys.readouterr().out
@@ -187,6 +189,14 @@ def test_options_of_a_tree_may_be_set_as_those_of_any_layer(capsys: pytest.Captu
     assert "tree-shared, 256 -> 256 features, gate signs; parameters and FLOP of one token" == title
     assert ["depth", "form", "order", "parameters"] == headings.split()[:4]
     assert 4 == len(rows)
+
+
+def test_truth_values_are_shown_as_they_are_given(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run(["cost", "moe-st", "--set", "dense_beside=true,false", "--set", "top_k=1,2"])
+
+    *_, one, two, three, four = capsys.readouterr().out.splitlines()
+    said = [line.strip().partition(":")[0] for line in (one, two, three, four)]
+    assert [f"dense_beside {beside}, top_k {k}" for beside in ("true", "false") for k in (1, 2)] == said
 
 
 def test_a_row_of_a_system_holds_all_its_options_as_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:

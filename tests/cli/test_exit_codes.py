@@ -179,6 +179,12 @@ def test_what_a_command_returns_is_the_exit_code(answer: object, code: int, monk
         (["cost", "moe-st", "--set", "top_k=1", "--set", "second=always"], "with top_k=1, which has no second expert"),
         (["cost", "moe-sparse", "--experts", "4"], "--experts is an option of a layer: write --set experts=VALUE"),
         (["sweep", "--layer", "moe-st", "--capacity-eval=2"], "write --set capacity_eval=VALUE; see 'capratio sweep"),
+        (["cost", "dynamic-gate", "--hidden", "64"], "is the flag of trees; for dynamic-gate write --set hidden=64."),
+        (
+            ["sweep", "--layer", "dense", "--layer", "a:B", "--in-features", "4", "--plan"],
+            "dense and a:B were given; give one",
+        ),
+        (["profile", "--layer", "dense", "--layer", "moe-st"], "dense and moe-st were given; give one layer at a time"),
         (["cost", "moe-sparse", "--dept", "4"], "No such option"),
         (["verdict", "run", "--strikt"], "No such option"),
         (["list", "lawyers"], "'lawyers' is not one of"),

@@ -59,6 +59,19 @@ def test_a_layer_of_ours_is_given_its_options_too(tmp_path: Path) -> None:
     assert "moe-sparse[experts=4]/p16-q16-k0/n1/float32/cpu/forward/warm/text+measured/auto/t1" == case.id
 
 
+def test_without_features_of_the_output_each_case_has_those_of_its_input(tmp_path: Path) -> None:
+    sizes = [
+        (case.point.in_features, case.point.out_features)
+        for case in cases_of(tmp_path, "mine.layers:A", {}, in_features=[8, 16])
+    ]
+    appended = cases_of(tmp_path, "memory-table", {"consumption": ["concat"]}, in_features=[8])
+    crossed = cases_of(tmp_path, "mine.layers:A", {}, in_features=[8, 16], out_features=[2, 4])
+
+    assert [(8, 8), (16, 16)] == sizes
+    assert [16] == [case.point.out_features for case in appended]
+    assert 4 == len(crossed)
+
+
 def test_what_a_tree_has_stands_in_its_group(tmp_path: Path) -> None:
     options = {"depth": ["0:4:2"], "form": ["collapsed"], "gate": ["hyperplanes"], "bias": ["true", "false"]}
     (tmp_path / "mine.toml").write_text(

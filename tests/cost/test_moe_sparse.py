@@ -176,7 +176,7 @@ def test_a_twin_is_small_and_runs_the_same_code() -> None:
         ({"gating": "soft"}, "gating='soft'; it must be one of noisy, hierarchical, balanced"),
         ({"groups": 2}, "groups=2 with gating=noisy; use gating=hierarchical, or leave groups out"),
         ({"groups": 3, "gating": "hierarchical"}, "groups=3 for 4 experts; give a divisor of 4"),
-        ({"top_k": 5}, "top_k=5 for 4 experts a group; give at most 4"),
+        ({"top_k": 5}, "top_k=5 for 4 experts; give at most 4"),
         ({"top_k": 3, "groups": 2, "gating": "hierarchical"}, "top_k=3 for 2 experts a group; give at most 2"),
         ({"top_k": 0}, "top_k=0; it must be at least 1"),
         ({"experts": 4.0}, "experts=4.0; it must be an integer"),

@@ -212,6 +212,7 @@ def test_a_reset_begins_anew_and_leaves_the_wrapped_layer() -> None:
         ({"width": 0}, "width=0, blocks=2 and place=0; give at least 1, 1 and 0"),
         ({"blocks": 0}, "blocks=0"),
         ({"place": -1}, "place=-1"),
+        ({"width": 3.0}, r"AltUp was given width=3\.0; it must be an integer"),
         ({"choice": "random"}, "choice='random'; it must be one of alternating, same"),
     ],
 )
@@ -257,3 +258,26 @@ def test_what_does_not_fit_is_refused_and_never_broadcast(
 ) -> None:
     with pytest.raises(InputError, match=sentence):
         layer(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_scalars_are_of_the_wrapped_layers_dtype_and_so_is_the_output(dtype: torch.dtype) -> None:
+    def own() -> nn.Module:
+        return nn.Linear(4, 4, dtype=dtype)
+
+    wide = nn.Sequential(AltUp(own(), 4), AltUp(own(), 4, place=1))
+
+    assert dtype == wide(torch.ones(3, 8, dtype=dtype)).dtype
+    assert dtype == SequenceAltUp(own())(torch.ones(3, 4, dtype=dtype)).dtype
+    with pytest.raises(InputError, match=f"AltUp was given x of torch.float32 and its scalars are {dtype}"):
+        wide(torch.ones(3, 8))
+    with pytest.raises(InputError, match=r"SequenceAltUp was given x of torch\.float32"):
+        SequenceAltUp(own())(torch.ones(3, 4))
+
+
+def test_under_autocast_outputs_have_its_dtype() -> None:
+    wide = nn.Sequential(AltUp(nn.Linear(4, 4), 4), AltUp(nn.Linear(4, 4), 4, place=1))
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.bfloat16 == wide(torch.ones(3, 8)).dtype
+        assert torch.bfloat16 == SequenceAltUp(nn.Linear(4, 4))(torch.ones(3, 4)).dtype

@@ -89,6 +89,41 @@ def test_a_grouped_product_counts_what_its_groups_hold(
     assert Flop(product=product) == count(F.grouped_mm, left, right, offs=offsets).flop
 
 
+def quarter(layout: str) -> torch.Tensor:
+    """A matrix of 8 x 8 that stores the 4 x 4 elements of its first quarter alone."""
+    matrix = torch.zeros(8, 8)
+    matrix[:4, :4] = 1.0
+    made: torch.Tensor = matrix.to_sparse(layout=getattr(torch, layout), blocksize=(2, 2) if "bs" in layout else None)
+    return made
+
+
+@pytest.mark.filterwarnings("ignore:Sparse .* support is in beta state")
+@pytest.mark.parametrize("layout", ["sparse_csr", "sparse_csc", "sparse_bsr"])
+def test_of_a_compressed_sparse_factor_the_stored_elements_are_multiplied(layout: str) -> None:
+    sparse, x = quarter(layout), torch.ones(8, 3)
+
+    assert Flop(product=2 * 16 * 3) == count(lambda: sparse @ x).flop
+    assert Flop(product=2 * 16) == count(lambda: sparse @ x[:, 0]).flop
+    assert Flop(product=2 * 16 * 3) == count(lambda: F.linear(x.t(), sparse)).flop
+    added = count(lambda: torch.addmm(torch.zeros(8, 3), sparse, x))
+    assert Flop(product=2 * 16 * 3, overhead=24) == added.flop
+    if layout != "sparse_bsr":
+        assert Flop(product=2 * 16 * 3) == count(lambda: x.t() @ sparse).flop
+
+
+@pytest.mark.filterwarnings("ignore:Sparse .* support is in beta state")
+@pytest.mark.parametrize("operation", [lambda sparse: sparse * 2, lambda sparse: sparse @ sparse])
+def test_what_else_is_done_with_compressed_sparse_tensors_is_not_known(
+    operation: Callable[[torch.Tensor], torch.Tensor],
+) -> None:
+    sparse = quarter("sparse_csr")
+
+    counted = count_operations(lambda: operation(sparse), strict=False)
+
+    (name,) = counted.unknown
+    assert name.endswith(" on compressed sparse tensors")
+
+
 def test_torch_counts_nothing_for_grouped_products_and_bags_and_we_do() -> None:
     offsets = torch.tensor([2, 4], dtype=torch.int32)
 

@@ -215,6 +215,22 @@ def test_flop_are_held_against_the_dense_layer_of_equal_flop_along_the_whole_lin
     assert NOTHING == row_of(run, "dense, equal FLOP")["FLOP / dense, along the line"]
 
 
+def test_a_layer_without_flop_has_a_line_and_no_parameters_a_flop(run: list[Record], record: Record) -> None:
+    rows = case(record, "rows", "memory-table", 10**6, 1e-5, flop=0)
+    bare = [
+        replace(one, exact=replace(one.exact, capacity_ratio=None, capacity_ratio_all=None))
+        for one in rows
+        if one.exact
+    ]
+
+    (table,) = cost_tables(cost_lines([*run, *bare]))
+
+    (price,) = (row for row in table.prices if row[0] == "rows")
+    (behind,) = (row for row in table.behind if row[0] == "rows")
+    assert NOTHING == price[2] == behind[4]
+    assert "rows" in {line.name for line in cost_lines([*run, *bare])}
+
+
 def test_what_was_counted_is_of_the_process_of_median_flop(record: Record) -> None:
     drawn = [
         replace(one, exact=replace(one.exact, flop={"product": flop}))

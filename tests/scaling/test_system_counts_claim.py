@@ -65,6 +65,16 @@ def test_a_count_that_is_off_by_one_breaks_it(planted: Callable[[Exact], dict[st
     assert "promises" in verdict.sentence
 
 
+def test_a_law_whose_own_quantity_is_nothing_shows_the_first_that_is_not(laboratory: Any) -> None:
+    # A look-up adds a row: there is no product, and 32 additions.
+    (verdict,) = judge([measured(laboratory, "memory-table")])
+    (mixture,) = judge([measured(laboratory, "moe-sparse")])
+
+    assert verdict.quantity.startswith("overhead FLOP at")
+    assert (32, 32) == (verdict.estimate, verdict.expected)
+    assert mixture.quantity.startswith("product FLOP at")
+
+
 def test_a_record_without_visits_says_nothing(laboratory: Any) -> None:
     (verdict,) = judge([measured(laboratory, "moe-sparse", visits=None)])
 

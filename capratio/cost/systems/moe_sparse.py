@@ -64,8 +64,9 @@ class MoeSparseSpec(SystemSpec):
             )
         members = self.experts // self.groups
         if self.top_k > members:
+            each = " a group" if self.groups > 1 else ""
             raise InputError(
-                f"{self.layer} was given top_k={self.top_k} for {members} experts a group; give at most {members}."
+                f"{self.layer} was given top_k={self.top_k} for {members} experts{each}; give at most {members}."
             )
 
     @property

@@ -23,7 +23,8 @@ FURTHER_DASHES: tuple[Dashes, ...] = ((0.0, (4.0, 2.0)), (0.0, (1.0, 1.5)), (0.0
 class CostQuantity:
     """One figure of the section.
 
-    name: the field of a point. title, question: above the figure. label, unit: of the ordinate. caption: under it.
+    name: the field of a point. title, question: above the figure. beside_dense: goes on the question where the run has
+    the dense layer of equal FLOP. label, unit: of the ordinate. caption: under it.
     of_layer: whether it is the layer's own, the same in every call, so that one panel has it. bound: a level that no
     system can pass.
     """
@@ -34,6 +35,7 @@ class CostQuantity:
     label: str
     unit: str
     caption: str
+    beside_dense: str = ""
     of_layer: bool = False
     bound: float | None = None
 
@@ -42,11 +44,11 @@ QUANTITIES = (
     CostQuantity(
         "median_s",
         "Latency",
-        "What does a system's latency do while its parameters grow at equal active FLOP? A flat line gives parameters "
-        "away; the dense layer pays for each of them.",
+        "What does a system's latency do while its parameters grow? A flat line gives parameters away.",
         "latency",
         "s",
         "Median over processes.",
+        beside_dense="Active FLOP are nearly equal; a dense layer pays for each of its parameters.",
     ),
     CostQuantity(
         "times_limit",
@@ -61,8 +63,8 @@ QUANTITIES = (
     CostQuantity(
         "compulsory_bytes",
         "Touched bytes",
-        "What must a call bring from memory? One token touches as much however many parameters there are; a batch "
-        "touches more of them, since its tokens go to different ones.",
+        "What must a call bring from memory? One token touches as much however many parameters there are, but for a "
+        "router that grows with them; a batch touches more of them, since its tokens go to different ones.",
         "touched bytes of a call",
         "B",
         "Compulsory bytes: input, output and the parameters that the call reached, once; in training gradients too.",

@@ -104,8 +104,10 @@ class ExactClaim(Claim):
 
 
 def _main(compared: Sequence[_Checked]) -> list[_Checked]:
-    """The comparisons of the law's own quantity."""
-    what = compared[0].check.what
+    """The comparisons of the law's own quantity; where it is 0 at every record, of the first that is not."""
+    quantities = list(dict.fromkeys(each.check.what for each in compared))
+    telling = {each.check.what for each in compared if each.check.promised}
+    what = next((each for each in quantities if each in telling), quantities[0])
     return [each for each in compared if each.check.what == what]
 
 
