@@ -60,6 +60,8 @@ GRADIENT_WORDS = (
     "A forward pass while autograd records it, with nothing going backward, beside the same call under inference mode "
     "in the same process: what recording adds, with 95 % intervals over processes."
 )
+# Behind these the latencies of all peers.
+POINT_HEADINGS = ("point", "tokens a leaf", "limit", "ours", "ours / limit", "ours / fastest peer", "fastest peer")
 PAIR_WORDS = (
     "Our layers beside a simpler one of the same sizes: a token of a collapsed tree beside the dense layer, the path "
     "form beside the collapsed one, a tree bias beside the dense layer. These run in processes of their own, and "
@@ -103,6 +105,7 @@ def side_by_side_section(records: "Iterable[Record]") -> SideBySide | None:
     shown = points[:MOST_ROWS]
     answers = answer_goals(read_goals(), kept)
     asked = [answer for answer in answers if answer.points or answer.without_time]
+    headings, rows = _filled([*POINT_HEADINGS, *backends], [_cells(point, backends) for point in shown])
     return SideBySide(
         goal_rows(asked),
         _elsewhere(len(answers) - len(asked)),
@@ -110,11 +113,17 @@ def side_by_side_section(records: "Iterable[Record]") -> SideBySide | None:
         missing_peers(kept),
         [_summary_cells(summary) for summary in summarise_calls(points)],
         [_gradient_cells(overhead) for overhead in gradient_overheads(kept)],
-        ("point", "tokens a leaf", "limit", "ours", *backends, "ours / limit", "ours / fastest peer", "fastest peer"),
-        [_cells(point, backends) for point in shown],
+        headings,
+        rows,
         _caption(len(shown), len(points)),
         [_pair_cells(pair) for pair in layer_pairs(kept)[:MOST_ROWS]],
     )
+
+
+def _filled(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """A table without the columns in which no row has anything: of layers without leaves, or without a limit."""
+    kept = [place for place in range(len(headings)) if any(row[place] != NOTHING for row in rows)]
+    return [headings[place] for place in kept], [[row[place] for place in kept] for row in rows]
 
 
 def _elsewhere(goals: int) -> str:
@@ -163,10 +172,10 @@ def _cells(point: ComparedPoint, backends: Sequence[str]) -> list[str]:
         number(point.tokens_a_leaf),
         quantity(point.limit_s, "s"),
         quantity(point.latency_s[point.ours], "s"),
-        *(quantity(point.latency_s.get(name), "s") for name in backends),
         _interval(point.over_limit),
         _interval(point.over_fastest),
         point.fastest or NOTHING,
+        *(quantity(point.latency_s.get(name), "s") for name in backends),
     ]
 
 

@@ -17,7 +17,7 @@ from capratio.report.side_by_side import (
     comparing,
 )
 from capratio.report.side_by_side_summary import missing_peers, summarise_calls
-from capratio.report.side_by_side_tables import MOST_ROWS, side_by_side_section
+from capratio.report.side_by_side_tables import MOST_ROWS, POINT_HEADINGS, side_by_side_section
 
 Maker = Callable[..., Record]
 Make = Callable[..., list[Record]]
@@ -229,6 +229,18 @@ def test_the_table_keeps_the_worst_points_and_says_so(make: Make) -> None:
     assert MOST_ROWS == len(section.rows)
     assert section.caption.startswith(f"The {MOST_ROWS} worst of {MOST_ROWS + 2} points")
     assert all(len(section.headings) == len(row) for row in section.rows)
+
+
+def test_what_decides_stands_before_the_peers_and_what_no_point_has_is_left_out(make: Make) -> None:
+    compared = [*make("auto", (300.0,)), *make("reference", (500.0,))]
+    unlimited = [replace(record, limit=None) for record in compared]
+
+    whole, without_limit = side_by_side_section(compared), side_by_side_section(unlimited)
+
+    assert whole is not None and without_limit is not None
+    assert [*POINT_HEADINGS, "reference"] == whole.headings
+    assert ["limit", "ours / limit"] == [each for each in whole.headings if each not in without_limit.headings]
+    assert all(len(without_limit.headings) == len(row) for row in without_limit.rows)
 
 
 def test_the_figure_has_a_mark_a_backend_and_leaves_depth_zero_out(make: Make) -> None:
