@@ -237,7 +237,8 @@ def test_what_decides_stands_before_the_peers_and_what_no_point_has_is_left_out(
 
     whole, without_limit = side_by_side_section(compared), side_by_side_section(unlimited)
 
-    assert whole is not None and without_limit is not None
+    assert whole is not None
+    assert without_limit is not None
     assert [*POINT_HEADINGS, "reference"] == whole.headings
     assert ["limit", "ours / limit"] == [each for each in whole.headings if each not in without_limit.headings]
     assert all(len(without_limit.headings) == len(row) for row in without_limit.rows)
