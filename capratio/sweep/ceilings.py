@@ -96,7 +96,8 @@ def checked_again(record: Record, ceilings: RunCeilings) -> Record:
     limit_s, spread = limited.limit.limit_s, limited.limit.ceilings_spread
     reason = (
         f"its median of {limited.timing.latency_s:.3g} s lies under the machine's limit of {limit_s:.3g} s by more "
-        f"than the ceilings' spread of {spread:.0%}; a formula of FLOP or bytes is wrong."
+        f"than the ceilings' spread of {spread:.0%}; a formula of FLOP or bytes is wrong, or the machine was slower "
+        "while its ceilings were measured."
     )
     return replace(limited, status="wrong", reason=reason, timing=None)
 
