@@ -13,6 +13,7 @@ from benchmarks.marked_place import around, fill_page
 from capratio.units import counted
 
 SYSTEMS, EXPERTS = "reports/amd-epyc-2-cores-systems/index.md", "reports/amd-epyc-2-cores-experts/index.md"
+ELSEWHERE = "reports/intel-xeon-2-cores-systems/index.md"
 DECODE, BATCH = "decode, cold", "forward, 64 tokens"
 SHOWN = {
     "tree-shared, collapsed": "`tree-shared`, collapsed",
@@ -24,6 +25,7 @@ POLICY, DENSE = "block-policy", "dense, equal parameters"
 FLOP, COST = "parameters a FLOP", "latency over dense of equal FLOP"
 EQUAL, EXPONENT = "over dense of equal parameters (at how many)", "latency over parameters: exponent"
 LIMIT = "latency / limit"
+TRAIN, PEAK = "train, 64 tokens", "call peak"
 PREFIXES = {"k": 1e3, "M": 1e6, "G": 1e9}
 WIDTH = 150
 
@@ -36,10 +38,10 @@ def filled(page: str, root: Path) -> str:
 
     Raises ValueError where the page has no such place or a report lacks what is said, OSError where a file is missing.
     """
-    systems, experts = (root / SYSTEMS).read_text(), (root / EXPERTS).read_text()
+    systems, elsewhere, experts = ((root / report).read_text() for report in (SYSTEMS, ELSEWHERE, EXPERTS))
     for name, text in (
         ("systems_table", systems_table(systems)),
-        ("systems_figures", systems_figures(systems, experts)),
+        ("systems_figures", systems_figures(systems, elsewhere, experts)),
     ):
         before, after = around(page, name)
         page = f"{before}\n\n{text}\n\n{after}"
@@ -82,8 +84,8 @@ def systems_table(report: str) -> str:
     )
 
 
-def systems_figures(systems: str, experts: str) -> str:
-    """What came out, as a list. Args: the Markdown of both reports."""
+def systems_figures(systems: str, elsewhere: str, experts: str) -> str:
+    """What came out, as a list. Args: the Markdown of each report; elsewhere: of the systems on another machine."""
     cases, threads, processes = conditions(systems)
     decode, batch = grown(price_rows(systems, DECODE)), grown(price_rows(systems, BATCH))
     policy, batch_policy = decode.pop(POLICY), batch.pop(POLICY)
@@ -128,6 +130,7 @@ def systems_figures(systems: str, experts: str) -> str:
                 f"exponents of latency over parameters of {span(row[EXPONENT] for row in batch.values())}; of a block "
                 f"policy {value(batch_policy[COST])} times, with an exponent of {value(batch_policy[EXPONENT])}."
             ),
+            bullet(on_another_machine(elsewhere)),
             bullet(
                 f"**Beside their peers**, {peer_threads} threads, {replicates} processes ([the report]({EXPERTS}): "
                 f"`make experts`): 16 experts, top-2, take {seen[0]} times as long as the dense layer of the active "
@@ -140,6 +143,24 @@ def systems_figures(systems: str, experts: str) -> str:
                 "of memory tables and product keys take as long as EmbeddingBag's."
             ),
         ]
+    )
+
+
+def on_another_machine(report: str) -> str:
+    """The same of another machine, and what a training step takes on top of the parameters, in a sentence."""
+    cases, _, processes = conditions(report)
+    decode, batch = grown(price_rows(report, DECODE)), grown(price_rows(report, BATCH))
+    policy, batch_policy = decode.pop(POLICY), batch.pop(POLICY)
+    training = call_rows(report, TRAIN, PEAK)
+    peaks = [training[name][PEAK] for name in SHOWN]
+    held = training[next(iter(SHOWN))]["layer holds"]
+    return (
+        f"**On another machine**, an Intel Xeon of slower memory ([the report]({ELSEWHERE}): {cases} cases, "
+        f"{processes} processes each), one cold token takes {span(row[COST] for row in decode.values())} times as long "
+        f"as the dense layer of one million, of a block policy {value(policy[COST])} times; a batch "
+        f"{span(row[COST] for row in batch.values())} times, of a block policy {value(batch_policy[COST])} times, with "
+        f"exponents of {span(row[EXPONENT] for row in [*batch.values(), batch_policy])}. A training step holds a "
+        f"gradient as large as the layer: {span(peaks)} on top of the {held} of 268 million parameters."
     )
 
 
