@@ -51,7 +51,7 @@ kernels: $(VENV)/installed-peers  ## Measure our kernels beside their peers (und
 	$(BIN)/capratio verdict runs/kernels || [ $$? -eq 1 ]
 
 SYSTEM_CASES := $(if $(filter cuda,$(DEVICE)),hopper_systems,systems)
-systems: $(VENV)/installed  ## Measure every system at equal active FLOP (about an hour) and write reports/MACHINE-systems; DEVICE=cuda on a GPU
+systems: $(VENV)/installed  ## Measure every system at equal active FLOP (1 to 1.5 hours) and write reports/MACHINE-systems; DEVICE=cuda on a GPU
 	$(BIN)/capratio sweep $(SYSTEM_CASES) $(if $(DEVICE),--device $(DEVICE)) --out runs/systems
 	$(BIN)/capratio report runs/systems --out reports/$(MACHINE)-systems --made-by 'make systems MACHINE=$(MACHINE)$(if $(DEVICE), DEVICE=$(DEVICE))'
 	$(BIN)/capratio verdict runs/systems || [ $$? -eq 1 ]
