@@ -176,7 +176,6 @@ def test_what_a_command_returns_is_the_exit_code(answer: object, code: int, monk
         ),
         (["cost", "moe-sparse", "--set", 'experts="8"'], 'was given experts="8"; give an integer'),
         (["cost", "moe-sparse", "--set", "experts=8,8"], "'experts=8,8' holds a value twice; give each once"),
-        (["cost", "moe-st", "--set", "top_k=1", "--set", "second=always"], "with top_k=1, which has no second expert"),
         (["cost", "moe-sparse", "--experts", "4"], "--experts is an option of a layer: write --set experts=VALUE"),
         (["sweep", "--layer", "moe-st", "--capacity-eval=2"], "write --set capacity_eval=VALUE; see 'capratio sweep"),
         (["cost", "dynamic-gate", "--hidden", "64"], "is the flag of trees; for dynamic-gate write --set hidden=64."),

@@ -245,7 +245,7 @@ def test_an_expert_that_is_not_the_chosen_one_gives_a_wrong_output(name: str, mo
 
 
 def test_refusals_name_what_was_given() -> None:
-    with pytest.raises(InputError, match="top_k=9 for 8 experts a group; give at most 8"):
+    with pytest.raises(InputError, match="top_k=9 for 8 experts; give at most 8"):
         build("noisy", top_k=9)
     with pytest.raises(InputError, match="backend='fast' is not known"):
         build("noisy", backend="fast")

@@ -53,7 +53,7 @@ def test_with_slots_for_all_it_is_a_plain_mixture(top_k: int, prioritised: bool)
                 top_k=top_k,
                 hidden=6,
                 capacity_train=factor,
-                second="always" if top_k == 2 else "random",
+                second="always",
                 prioritised=prioritised,
                 dtype=torch.float64,
             )

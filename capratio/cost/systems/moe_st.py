@@ -32,12 +32,12 @@ class MoeStSpec(SystemSpec):
     of the two best are g_1 and g_2, their probabilities divided by their sum. An expert takes ceil(CF N / E) of N
     tokens, whatever k is; who comes later is dropped, and adds nothing. All first choices come before all second ones.
 
-    Args: in_features p, out_features q. experts E. top_k k: 1 or 2. hidden h. capacity_train, capacity_eval: the factor
-    CF in training and outside of it. second: ``random``, the second expert is asked with probability min(1, g_2 / 0.2);
-    ``threshold``, where g_2 > 0.2; ``always``. prioritised: whether tokens come in the order of the probability of
-    their first choice and not in their own. dense_beside: whether a dense network of the same h stands beside the
-    experts, and its output is added. multiplicative_bias: whether each expert's hidden features are scaled by learned
-    factors.
+    Args: in_features p, out_features q. experts E. top_k k: 1 or 2. hidden h. capacity_train, capacity_eval: the
+    factor CF in training and outside of it. second, of k = 2 alone: ``random``, the second expert is asked with
+    probability min(1, g_2 / 0.2); ``threshold``, where g_2 > 0.2; ``always``. prioritised: whether tokens come in the
+    order of the probability of their first choice and not in their own. dense_beside: whether a dense network of the
+    same h stands beside the experts, and its output is added. multiplicative_bias: whether each expert's hidden
+    features are scaled by learned factors.
 
     Counts of a batch: ``experts`` V, the distinct ones that got a token; ``assignments`` A, the slots that were taken;
     ``dropped``, the choices that asked for a slot and got none.
@@ -46,8 +46,8 @@ class MoeStSpec(SystemSpec):
     (2p + q), with the overhead of their activations and sums; overhead of the softmax and of g_2 / 0.2; where a
     multiplicative bias is, E q h to fold it into the second matrices of all experts, which the layer does once a call.
 
-    Raises InputError for sizes under 1, another k, fewer experts than k, a factor that is not finite and above 0,
-    another word for second, or one with k = 1.
+    Raises InputError for sizes under 1, another k, fewer experts than k, a factor that is not finite and above 0, or
+    another word for second.
 
     Source: Zoph et al. 2022, arXiv 2202.08906: capacity, order of choices, batch-prioritised routing. The rules of the
     second expert are those of the authors' code, which draws in evaluation too. Our reading: a dense network beside the
@@ -73,11 +73,6 @@ class MoeStSpec(SystemSpec):
         check_words(self)
         if self.top_k > 2:
             raise InputError(f"{self.layer} was given top_k={self.top_k}; it must be 1 or 2.")
-        if self.top_k == 1 and self.second != SECOND[0]:
-            raise InputError(
-                f"{self.layer} was given second={self.second!r} with top_k=1, which has no second expert; leave it "
-                "out, or use top_k=2."
-            )
         if self.experts < self.top_k:
             raise InputError(
                 f"{self.layer} was given experts={self.experts} and top_k={self.top_k}; give at least as many experts."
