@@ -130,6 +130,7 @@ def systems_figures(systems: str, elsewhere: str, experts: str) -> str:
                 f"exponents of latency over parameters of {span(row[EXPONENT] for row in batch.values())}; of a block "
                 f"policy {value(batch_policy[COST])} times, with an exponent of {value(batch_policy[EXPONENT])}."
             ),
+            bullet(f"**A training step** of 64 tokens {training(systems)}"),
             bullet(on_another_machine(elsewhere)),
             bullet(
                 f"**Beside their peers**, {peer_threads} threads, {replicates} processes ([the report]({EXPERTS}): "
@@ -151,16 +152,33 @@ def on_another_machine(report: str) -> str:
     cases, _, processes = conditions(report)
     decode, batch = grown(price_rows(report, DECODE)), grown(price_rows(report, BATCH))
     policy, batch_policy = decode.pop(POLICY), batch.pop(POLICY)
-    training = call_rows(report, TRAIN, PEAK)
-    peaks = [training[name][PEAK] for name in SHOWN]
-    held = training[next(iter(SHOWN))]["layer holds"]
+    behind = call_rows(report, TRAIN, PEAK)
+    peaks = [behind[name][PEAK] for name in SHOWN]
+    held = behind[next(iter(SHOWN))]["layer holds"]
     return (
         f"**On another machine**, an Intel Xeon of slower memory ([the report]({ELSEWHERE}): {cases} cases, "
         f"{processes} processes each), one cold token takes {span(row[COST] for row in decode.values())} times as long "
         f"as the dense layer of one million, of a block policy {value(policy[COST])} times; a batch "
-        f"{span(row[COST] for row in batch.values())} times, of a block policy {value(batch_policy[COST])} times, with "
-        f"exponents of {span(row[EXPONENT] for row in [*batch.values(), batch_policy])}. A training step holds a "
-        f"gradient as large as the layer: {span(peaks)} on top of the {held} of 268 million parameters."
+        f"{span(row[COST] for row in batch.values())} times, with exponents of "
+        f"{span(row[EXPONENT] for row in batch.values())}, of a block policy {value(batch_policy[COST])} times and "
+        f"{value(batch_policy[EXPONENT])}. A training step {training(report)} It "
+        f"takes {span(peaks)} on top of the layer's {held}."
+    )
+
+
+def training(report: str) -> str:
+    """What a step takes at the largest size that all systems but one reach, in the end of a sentence."""
+    rows = {
+        name: row
+        for name, row in price_rows(report, TRAIN).items()
+        if not name.startswith("dense") and amount(row["parameters"]) >= amount("268 M")
+    }
+    policy = rows.pop(POLICY)
+    return (
+        f"takes {span(row[COST] for row in rows.values())} times as long as that of the dense layer of one million at "
+        f"{millions(row['parameters'] for row in rows.values())} parameters, with exponents of "
+        f"{span(row[EXPONENT] for row in rows.values())}, of a block policy {value(policy[COST])} times: a "
+        "gradient is as large as its layer."
     )
 
 

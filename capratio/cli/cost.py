@@ -35,13 +35,13 @@ FEATURES = 256
 )
 @click.option(
     "--form",
-    type=click.Choice(["path", "collapsed", "leaf"]),
+    metavar="[path|collapsed|leaf]",
     show_default="the tree's first: path, or leaf",
     help="What a tree stores.",
 )
 @click.option(
     "--gate",
-    type=click.Choice(["signs", "hyperplanes", "thresholds", "descent"]),
+    metavar="[signs|hyperplanes|thresholds|descent]",
     show_default="the tree's first: signs, or descent",
     help="What gives the bits.",
 )
@@ -116,6 +116,8 @@ def _refuse(flags: dict[str, Any], layer: str) -> None:
     for key, value in flags.items():
         if value is None:
             continue
+        words = SYSTEMS[layer].words.get(key, (value,))
         if key in defaults(SYSTEMS[layer]):
-            raise InputError(f"--{key} is the flag of trees; for {layer} write --set {key}={value}.")
+            written = value if value in words else "|".join(words)
+            raise InputError(f"--{key} is the flag of trees; for {layer} write --set {key}={written}.")
         raise InputError(f"--{key} was given for {layer}, which does not have it; its options are --set key=value.")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from capratio.cli.depths import depth_range
 from capratio.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,12 +39,23 @@ def tree_values(layer: str, flags: Mapping[str, Any], options: Mapping[str, Sequ
             raise InputError(f"--{key} and --set {key} were both given for {layer}; give one of them.")
         if value is not None:
             values[key] = value if isinstance(value, range) else [value]
-    values |= {key: [value_of(text) for text in texts] for key, texts in options.items()}
+    values |= {key: [value_of(text) for text in texts] for key, texts in options.items() if key != "depth"}
+    if "depth" in options:
+        values["depth"] = _depths(options["depth"])
     for order in values["order"]:
         one_of(str(order), ORDERS, "the order")
     if not all(isinstance(bias, bool) for bias in values["bias"]):
         raise InputError(f"--set bias was given {', '.join(options['bias'])} for {layer}; give true or false.")
     return values
+
+
+def _depths(texts: Sequence[str]) -> Sequence[int]:
+    """One range, which may be far too long to list, or several depths and ranges."""
+    from capratio.cost.spec import MAX_DEPTH
+
+    ranges = [depth_range(text) for text in texts]
+    # Enough of each that a depth which is too large is refused.
+    return ranges[0] if len(ranges) == 1 else [depth for each in ranges for depth in each[: MAX_DEPTH + 2]]
 
 
 def tree_specs(
@@ -53,7 +65,8 @@ def tree_specs(
 
     Raises InputError for values that it does not take, or more bits than its gate gives.
     """
-    from capratio.cost.spec import LayerSpec, check_bits
+    from capratio.cost.executed import has_orders
+    from capratio.cost.spec import ORDERS, LayerSpec, check_bits
 
     others = {name: known for name, known in values.items() if name != "depth"}
     specs = []
@@ -63,8 +76,12 @@ def tree_specs(
             given = dict(zip(others, row, strict=True))
             order = given.pop("order")
             specs.append((LayerSpec(layer, in_features, out_features or in_features, depth, **given), order))
-    for spec, _ in specs:
+    for spec, order in specs:
         check_bits(spec)
+        if order != ORDERS[0] and not has_orders(spec):
+            raise InputError(
+                f"order={order!r} was given for {layer} in {spec.form} form, which sums no path; leave it out."
+            )
     return specs
 
 

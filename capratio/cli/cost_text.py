@@ -54,6 +54,7 @@ def tree_table(trees: Sequence[Tree], values: Mapping[str, Sequence[Any]]) -> st
         "hidden": f"{spec.hidden} units a leaf" if spec.form == "leaf" else "",
         "gate": f"gate {spec.gate}",
         "order": f"order {order}" if order != "leaves" else "",
+        "bias": "" if spec.bias else "without bias",
     }
     words = [text for name, text in fixed.items() if text and name not in varied]
     rows = [[order if name == "order" else getattr(spec, name) for name in varied] for spec, order in trees]

@@ -14,8 +14,11 @@ def depths(ctx: click.Context, param: click.Parameter, text: str | None) -> rang
 
     Raises BadParameter for another text, or a range without depths.
     """
-    if text is None:
-        return None
+    return None if text is None else depth_range(text)
+
+
+def depth_range(text: str) -> range:
+    """The depths of ``8``, ``0:12`` or ``0:12:4``. Raises BadParameter as ``depths``."""
     # Nine digits are far more than a depth can have, and spare int() a number of a million digits.
     if not re.fullmatch(r"-?\d{1,9}(:-?\d{1,9}){0,2}", text, re.ASCII):
         raise click.BadParameter(f"{text!r} is not a depth such as 8 or an inclusive range such as 0:12 or 0:12:4.")

@@ -216,7 +216,7 @@ def _as_wrapped(
     wrapped: nn.Module, device: torch.device | str | None, dtype: torch.dtype | None
 ) -> tuple[torch.device | str | None, torch.dtype | None]:
     """The device and the dtype of the wrapped layer where none is given, so that outputs are of its own."""
-    first = next(wrapped.parameters(), None)
+    first = next((each for each in wrapped.parameters() if each.is_floating_point()), None)
     if first is None:
         return device, dtype
     return first.device if device is None else device, first.dtype if dtype is None else dtype

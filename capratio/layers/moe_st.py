@@ -16,6 +16,8 @@ from capratio.layers.router_losses import balance_loss, z_loss
 
 # Shares of a second expert above this are always worth its work.
 THRESHOLD = 0.2
+# Of an int64, and more than there can be tokens.
+MOST_SLOTS = 2**62
 
 
 class StableMixture(ConditionalLayer):
@@ -159,7 +161,7 @@ class StableMixture(ConditionalLayer):
         """Give slots out, in the order of choices and, among first or second ones, of tokens or of their turns."""
         tokens = asked.shape[0]
         numerator, denominator = self._slots_per_token[self.training]
-        capacity = -(-tokens * numerator // denominator)
+        capacity = min(-(-tokens * numerator // denominator), MOST_SLOTS)
         decisions = {"expert": asked, "capacity": asked.new_full((tokens,), capacity)}
         if not torch.compiler.is_compiling() and tokens <= capacity:
             return decisions

@@ -18,8 +18,8 @@ from capratio.cost.operation import OperationCost, OperationFormula
 from capratio.errors import UnknownOperationError
 from capratio.measure.arithmetic_rules import ARITHMETIC_RULES
 from capratio.measure.movement_rules import MOVEMENT_RULES
-from capratio.measure.observed_call import ObservedCall, Rule, is_compressed, observe, tensors
-from capratio.measure.product_rules import PRODUCT_RULES, RULES_OF_COMPRESSED
+from capratio.measure.observed_call import ObservedCall, Rule, is_sparse, observe, tensors
+from capratio.measure.product_rules import PRODUCT_RULES, RULES_OF_SPARSE
 
 RULES: dict[str, Rule] = {**MOVEMENT_RULES, **ARITHMETIC_RULES, **PRODUCT_RULES}
 
@@ -109,7 +109,7 @@ class _Counter(TorchDispatchMode):
         if any(tensor.is_complex() for tensor in tensors([list(args), out])):
             self._unknown(func, " on complex numbers")
         elif rule is not None and not _knows_layouts(func, call):
-            self._unknown(func, " on compressed sparse tensors")
+            self._unknown(func, " on sparse tensors")
         elif rule is not None:
             self._add(func, rule(call))
         elif is_view(func):
@@ -164,10 +164,10 @@ def rule_of(func: Any) -> Rule | None:
 
 
 def _knows_layouts(func: Any, call: ObservedCall) -> bool:
-    """Whether what an operation was given is dense, only moved, or one compressed sparse factor of a product."""
-    compressed = sum(map(is_compressed, tensors(list(call.arguments.values()))))
+    """Whether what an operation was given is dense, only moved, or one sparse factor of a product."""
+    sparse = sum(map(is_sparse, tensors(list(call.arguments.values()))))
     name = func._schema.name
-    return not compressed or name in MOVEMENT_RULES or (compressed == 1 and name in RULES_OF_COMPRESSED)
+    return not sparse or name in MOVEMENT_RULES or (sparse == 1 and name in RULES_OF_SPARSE)
 
 
 def is_view(func: Any) -> bool:

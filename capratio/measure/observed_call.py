@@ -80,9 +80,9 @@ def tensors(value: Any) -> Iterator[torch.Tensor]:
     return (leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor))
 
 
-def is_compressed(tensor: torch.Tensor) -> bool:
-    """Whether a tensor holds a sparse matrix by rows or columns: what it stores is less than its size."""
-    return tensor.layout in _BY_ROWS or tensor.layout in _BY_COLUMNS
+def is_sparse(tensor: torch.Tensor) -> bool:
+    """Whether a tensor stores some of its elements or blocks, by coordinates, rows or columns: less than its size."""
+    return tensor.layout in (torch.sparse_coo, *_BY_ROWS, *_BY_COLUMNS)
 
 
 def held_bytes(tensor: torch.Tensor) -> int:

@@ -1,7 +1,7 @@
 """What products cost: matrix products, products of groups, weighted bags, convolutions and attention.
 
-A product of (m, k) by (k, n) costs 2 m k n FLOP (1 multiply-add = 2 FLOP), of class product. Of a compressed sparse
-factor only the stored elements are multiplied.
+A product of (m, k) by (k, n) costs 2 m k n FLOP (1 multiply-add = 2 FLOP), of class product. Of a sparse factor only
+the stored elements are multiplied.
 """
 
 from math import prod
@@ -11,7 +11,7 @@ import torch
 
 from capratio.cost.flop import Flop
 from capratio.cost.operation import OperationCost
-from capratio.measure.observed_call import ObservedCall, Rule, held_bytes, is_compressed
+from capratio.measure.observed_call import ObservedCall, Rule, held_bytes, is_sparse
 
 # Modes of aten's embedding_bag.
 _SUM, _MEAN = 0, 1
@@ -31,13 +31,15 @@ def _addmm(call: ObservedCall) -> OperationCost:
 
 def _product(left: torch.Tensor, right: torch.Tensor) -> Flop:
     """Of two matrices, one of which may be sparse."""
-    if is_compressed(right):
+    if is_sparse(right):
         return Flop(product=2 * left.shape[0] * _stored(right))
     return Flop(product=2 * _stored(left) * right.shape[1])
 
 
 def _stored(matrix: torch.Tensor) -> int:
-    return matrix.values().numel() if is_compressed(matrix) else matrix.numel()
+    if not is_sparse(matrix):
+        return matrix.numel()
+    return (matrix._values() if matrix.layout == torch.sparse_coo else matrix.values()).numel()
 
 
 def _baddbmm(call: ObservedCall) -> OperationCost:
@@ -240,5 +242,5 @@ PRODUCT_RULES: dict[str, Rule] = {
     "aten::_scaled_dot_product_flash_attention_for_cpu_backward": _attention_backward,
 }
 
-# Of one compressed sparse factor, and no more.
-RULES_OF_COMPRESSED = frozenset({"aten::mm", "aten::addmm", "aten::mv", "aten::addmv"})
+# Of one sparse factor, and no more.
+RULES_OF_SPARSE = frozenset({"aten::mm", "aten::addmm", "aten::mv", "aten::addmv"})

@@ -232,7 +232,8 @@ def _write(run: "Run", verdicts: "tuple[Verdict, ...]", out_dir: Path, command: 
     )
     files.index_html.write_text(page, encoding="utf-8")
     files.markdown.write_text(markdown_page(run, verdicts, costs, evidence.frame, command), encoding="utf-8")
-    if "capacity" in kept:
+    # Where other systems stand beside trees, a figure over depth is not the main one.
+    if "capacity" in kept and not costs:
         svg = next(figure.svg for figure in figures if figure.name == "capacity")
         (out_dir / "capacity.svg").write_text(file_svg(str(svg)), encoding="utf-8")
         kept["capacity"].savefig(out_dir / "capacity.png", dpi=160)

@@ -46,7 +46,8 @@ BEHIND_WORDS = (
     "What stands behind it, of the same points. FLOP / dense is held against the level of the figures, the dense layer "
     "of equal FLOP: least and greatest along the line where they differ, first of all active FLOP, then of products "
     "alone, without gating. Touched bytes of a call are its compulsory bytes: input, output, and the parameters that "
-    "it reached, once. The call's peak is on top of what the layer holds. Reached are the distinct places of the call."
+    "it reached, once. The call's peak is on top of what the layer holds. The limit is known to the spread of the "
+    "machine's ceilings, so that a ratio may be a little under 1. Reached are the distinct places of the call."
 )
 # A dense layer stands for another one whose size differs by less than this factor.
 NEAR = 1.5

@@ -145,12 +145,12 @@ def _summary_cells(summary: CallSummary) -> list[str]:
     return [
         summary.name,
         str(summary.points),
-        f"{_times(summary.mean_over_limit)} ({summary.large})",
-        _times(summary.worst_over_limit),
+        f"{number(summary.mean_over_limit)} ({summary.large})",
+        number(summary.worst_over_limit),
         f"{quantity(summary.largest_excess_s, 's')} ({summary.small})",
         _share(summary.peer_faster, summary.compared),
         _share(summary.peer_clearly_faster, summary.compared),
-        _times(summary.least_speedup),
+        number(summary.least_speedup),
     ]
 
 
@@ -194,10 +194,6 @@ def _pair_cells(pair: LayerPair) -> list[str]:
 
 def _interval(estimate: Estimate | None, unit: str = "") -> str:
     return NOTHING if estimate is None else measured(estimate.value, estimate.low, estimate.high, unit)
-
-
-def _times(value: float | None) -> str:
-    return NOTHING if value is None else f"{number(value)}"
 
 
 def _share(count: int, of: int) -> str:

@@ -183,12 +183,16 @@ def test_options_of_a_tree_may_be_set_as_those_of_any_layer(capsys: pytest.Captu
     both = json_rows(capsys, "tree", "--set", "form=path,collapsed", "--depth", "2", "--set", "bias=false")
 
     assert by_flags == by_set
+    ranged = json_rows(capsys, "tree", "--set", "depth=0:4:2,8")
+    assert [0, 2, 4, 8] == [row["depth"] for row in ranged]
+    assert 0 == run(["cost", "tree", "--no-bias"])
+    assert "gate signs, without bias;" in capsys.readouterr().out
     assert [("path", False), ("collapsed", False)] == [(row["form"], row["bias"]) for row in both]
-    assert 0 == run(["cost", "tree", "--set", "form=path,collapsed", "--set", "order=leaves,nodes", "--depth", "2"])
+    assert 0 == run(["cost", "tree", "--set", "order=leaves,nodes", "--depth", "2"])
     title, headings, _, *rows = capsys.readouterr().out.splitlines()
-    assert "tree-shared, 256 -> 256 features, gate signs; parameters and FLOP of one token" == title
-    assert ["depth", "form", "order", "parameters"] == headings.split()[:4]
-    assert 4 == len(rows)
+    assert "tree-shared, 256 -> 256 features, path form, gate signs; parameters and FLOP of one token" == title
+    assert ["depth", "order", "parameters"] == headings.split()[:3]
+    assert [["2", "leaves"], ["2", "nodes"]] == [row.split()[:2] for row in rows]
 
 
 def test_truth_values_are_shown_as_they_are_given(capsys: pytest.CaptureFixture[str]) -> None:

@@ -281,3 +281,18 @@ def test_under_autocast_outputs_have_its_dtype() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.bfloat16 == wide(torch.ones(3, 8)).dtype
         assert torch.bfloat16 == SequenceAltUp(nn.Linear(4, 4))(torch.ones(3, 4)).dtype
+
+
+def test_an_integer_parameter_of_the_wrapped_layer_gives_no_dtype() -> None:
+    class Scaled(nn.Module):
+        """Weights of integers with a scale, as quantised layers hold them."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(4, 4, dtype=torch.int8), requires_grad=False)
+            self.scale = nn.Parameter(torch.ones((), dtype=torch.float64))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ (self.weight * self.scale)
+
+    assert torch.float64 == AltUp(Scaled(), 4)(torch.ones(3, 8, dtype=torch.float64)).dtype

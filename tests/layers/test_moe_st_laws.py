@@ -215,3 +215,12 @@ def test_factors_scale_what_goes_into_the_second_matrix() -> None:
     folded.load_state_dict(state)
 
     assert torch.equal(folded(drawn(7, 9)), layer(drawn(7, 9)))
+
+
+def test_room_without_end_is_room_for_all() -> None:
+    layer = StableMixture(4, 4, experts=2, hidden=3, capacity_train=1e300, second="always")
+
+    outcome = layer.outcome(torch.randn(5, 4))
+
+    assert 0 == layer.visits(outcome.decisions)["dropped"]
+    assert [2**62] * 5 == outcome.decisions["capacity"].tolist()

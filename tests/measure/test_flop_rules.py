@@ -98,8 +98,8 @@ def quarter(layout: str) -> torch.Tensor:
 
 
 @pytest.mark.filterwarnings("ignore:Sparse .* support is in beta state")
-@pytest.mark.parametrize("layout", ["sparse_csr", "sparse_csc", "sparse_bsr"])
-def test_of_a_compressed_sparse_factor_the_stored_elements_are_multiplied(layout: str) -> None:
+@pytest.mark.parametrize("layout", ["sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr"])
+def test_of_a_sparse_factor_the_stored_elements_are_multiplied(layout: str) -> None:
     sparse, x = quarter(layout), torch.ones(8, 3)
 
     assert Flop(product=2 * 16 * 3) == count(lambda: sparse @ x).flop
@@ -107,21 +107,22 @@ def test_of_a_compressed_sparse_factor_the_stored_elements_are_multiplied(layout
     assert Flop(product=2 * 16 * 3) == count(lambda: F.linear(x.t(), sparse)).flop
     added = count(lambda: torch.addmm(torch.zeros(8, 3), sparse, x))
     assert Flop(product=2 * 16 * 3, overhead=24) == added.flop
-    if layout != "sparse_bsr":
+    if layout in ("sparse_csr", "sparse_csc"):
         assert Flop(product=2 * 16 * 3) == count(lambda: x.t() @ sparse).flop
 
 
 @pytest.mark.filterwarnings("ignore:Sparse .* support is in beta state")
 @pytest.mark.parametrize("operation", [lambda sparse: sparse * 2, lambda sparse: sparse @ sparse])
-def test_what_else_is_done_with_compressed_sparse_tensors_is_not_known(
-    operation: Callable[[torch.Tensor], torch.Tensor],
+@pytest.mark.parametrize("layout", ["sparse_coo", "sparse_csr"])
+def test_what_else_is_done_with_sparse_tensors_is_not_known(
+    operation: Callable[[torch.Tensor], torch.Tensor], layout: str
 ) -> None:
-    sparse = quarter("sparse_csr")
+    sparse = quarter(layout)
 
     counted = count_operations(lambda: operation(sparse), strict=False)
 
     (name,) = counted.unknown
-    assert name.endswith(" on compressed sparse tensors")
+    assert "sparse" in name
 
 
 def test_torch_counts_nothing_for_grouped_products_and_bags_and_we_do() -> None:
