@@ -87,8 +87,7 @@ def systems_table(report: str) -> str:
 def systems_figures(systems: str, elsewhere: str, experts: str) -> str:
     """What came out, as a list. Args: the Markdown of each report; elsewhere: of the systems on another machine."""
     cases, threads, processes = conditions(systems)
-    decode, batch = grown(price_rows(systems, DECODE)), grown(price_rows(systems, BATCH))
-    policy, batch_policy = decode.pop(POLICY), batch.pop(POLICY)
+    (decode, policy), (batch, batch_policy) = policy_apart(systems, DECODE), policy_apart(systems, BATCH)
     dense = price_rows(systems, DECODE)[DENSE]["parameters"]
     shares = [
         f"{100 * first(row[EQUAL]):.3g}"
@@ -150,8 +149,7 @@ def systems_figures(systems: str, elsewhere: str, experts: str) -> str:
 def on_another_machine(report: str) -> str:
     """The same of another machine, and what a training step takes on top of the parameters, in a sentence."""
     cases, _, processes = conditions(report)
-    decode, batch = grown(price_rows(report, DECODE)), grown(price_rows(report, BATCH))
-    policy, batch_policy = decode.pop(POLICY), batch.pop(POLICY)
+    (decode, policy), (batch, batch_policy) = policy_apart(report, DECODE), policy_apart(report, BATCH)
     behind = call_rows(report, TRAIN, PEAK)
     peaks = [behind[name][PEAK] for name in SHOWN]
     held = behind[next(iter(SHOWN))]["layer holds"]
@@ -194,6 +192,13 @@ def grown(rows: Rows) -> Rows:
         for name, row in rows.items()
         if not name.startswith("dense") and amount(row["parameters"]) >= PREFIXES["G"]
     }
+
+
+def policy_apart(report: str, call: str) -> tuple[Rows, Row]:
+    """The systems of a billion parameters and more, and the block policy, which grows most, by itself."""
+    rows = grown(price_rows(report, call))
+    policy = rows.pop(POLICY)
+    return rows, policy
 
 
 def call_rows(report: str, call: str, heading: str) -> Rows:

@@ -4,12 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from capratio.cli.cost_specs import TREE_OPTIONS
 from capratio.errors import InputError
 
 # Messages and runs name a case file: this one is what stood behind the option.
 FILE = "--layer"
 # What a tree has in place of options: keys of a case file's group.
-TREE_KEYS = ("depth", "form", "gate", "hidden", "order", "weight_gradient", "bias")
+TREE_KEYS = (*TREE_OPTIONS, "weight_gradient")
 
 
 def layer_file(
@@ -42,7 +43,11 @@ def layer_file(
         if values
     ]
     # Without features of the output each case has those of its input; what appends to its input has more by itself.
-    if len(keys.get("in_features", ())) > 1 and not keys.get("out_features") and "concat" not in _all(options):
+    if (
+        len(keys.get("in_features", ())) > 1
+        and not keys.get("out_features")
+        and "concat" not in options.get("consumption", ())
+    ):
         lines.append("square = true")
     given = [f"{_quoted(key)} = [{', '.join(map(_toml, values))}]" for key, values in options.items()]
     usual_form = _usual_form(layer)
@@ -88,10 +93,6 @@ def _check_tree(layer: str, options: Mapping[str, Sequence[str]]) -> None:
     from capratio.names import check_keys
 
     check_keys(dict(options), TREE_KEYS, f"{FILE}: the options of {layer}")
-
-
-def _all(options: Mapping[str, Sequence[str]]) -> set[str]:
-    return {value for values in options.values() for value in values}
 
 
 def _toml(text: str) -> str:

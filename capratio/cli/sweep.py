@@ -7,11 +7,11 @@ import click
 
 from capratio.cli.layer_command import LayerCommand
 from capratio.cli.layer_options import layer_cases, layer_options
+from capratio.errors import NothingMeasuredError
 
 if TYPE_CHECKING:
     from capratio.sweep.plan import Plan
 
-NOTHING_MEASURED = 5
 REPLICATES = 3
 
 
@@ -133,7 +133,7 @@ def _measure(files: list[Path], out: Path, only: str | None, device: str | None)
         click.echo("\n".join(_failed_lines(failed)))
     if outcome.failed_before:
         click.echo("What ended without a measurement before is not tried again; give a new folder as --out to do so.")
-    return NOTHING_MEASURED if failed and not outcome.measured and not outcome.skipped else 0
+    return NothingMeasuredError.exit_code if failed and not outcome.measured and not outcome.skipped else 0
 
 
 def _failed_lines(failed: list[tuple[str, int, str, str]]) -> list[str]:

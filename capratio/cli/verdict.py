@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
+from capratio.errors import NothingMeasuredError
+
 BROKEN = 1
 UNDECIDED = 3
-NOTHING_MEASURED = 5
 
 
 @click.command(short_help="Hold a run against its laws; exit 1 if one is broken.")
@@ -49,6 +50,6 @@ def verdict(run: Path, strict: bool) -> int:
     if "broken" in statuses:
         return BROKEN
     if read.records and not any(record.measured for record in read.records):
-        return NOTHING_MEASURED
+        return NothingMeasuredError.exit_code
     # A run without laws has shown nothing and an unfinished one not all; strict takes neither for a yes.
     return UNDECIDED if strict and (missing or statuses != {"holds"}) else 0

@@ -15,7 +15,7 @@ from torch import nn
 from capratio.cost.systems.altup import ALTERNATING, SAME
 from capratio.errors import InputError
 from capratio.layers.initialization import new_table
-from capratio.layers.input_check import as_autocast, under_autocast
+from capratio.layers.input_check import as_autocast, check_input
 
 CHOICES = (ALTERNATING, SAME)
 
@@ -76,12 +76,7 @@ class AltUp(nn.Module):
         Raises InputError where x is not K d wide or of another dtype, or the wrapped layer does not give back what it
         was given.
         """
-        if x.dim() == 0 or x.shape[-1] != self.blocks * self.width:
-            raise InputError(
-                f"AltUp was given x of shape {tuple(x.shape)}; its last dimension must be the blocks' width times "
-                f"their number, {self.blocks * self.width}."
-            )
-        _check_dtype("AltUp", x, self.prediction.dtype)
+        check_input(x, self.blocks * self.width, self.prediction.dtype)
         blocks = x.view(*x.shape[:-1], self.blocks, self.width).chunk(self.blocks, -2)
         predicted = self._predict(blocks)
         given_block = blocks[self.computed_block].squeeze(-2)
@@ -185,7 +180,7 @@ class SequenceAltUp(nn.Module):
             raise InputError(
                 f"SequenceAltUp was given x of shape {tuple(x.shape)}; give a sequence of tokens, (..., T, d)."
             )
-        _check_dtype("SequenceAltUp", x, self.prediction.dtype)
+        check_input(x, x.shape[-1], self.prediction.dtype)
         own, of_anchor = self.prediction.unbind()
         anchors = x[..., :: self.stride, :]
         anchor_of = torch.arange(x.shape[-2], device=x.device) // self.stride
@@ -226,11 +221,6 @@ def _check_integers(layer: str, **counts: int) -> None:
     for name, count in counts.items():
         if type(count) is not int:
             raise InputError(f"{layer} was given {name}={count!r}; it must be an integer of Python's own.")
-
-
-def _check_dtype(layer: str, x: torch.Tensor, dtype: torch.dtype) -> None:
-    if x.dtype != dtype and not under_autocast(x):
-        raise InputError(f"{layer} was given x of {x.dtype} and its scalars are {dtype}; convert one with .to(dtype).")
 
 
 def _check_computed(layer: str, computed: object, given: torch.Tensor) -> None:

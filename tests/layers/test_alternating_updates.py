@@ -245,9 +245,13 @@ class Named(nn.Module):
         (AltUp(nn.Linear(4, 1), 4), (2, 8), r"AltUp wraps made \(2, 1\) of \(2, 4\); it must give back as many"),
         (AltUp(nn.Linear(4, 8), 4), (2, 8), r"AltUp wraps made \(2, 8\) of \(2, 4\)"),
         (AltUp(Named(), 4), (2, 8), "AltUp wraps gave a dict; it must give one tensor"),
-        (AltUp(nn.Linear(4, 4), 4), (2, 9), r"x of shape \(2, 9\); its last dimension must be .* 8\."),
-        (AltUp(nn.Linear(4, 4), 4), (), r"x of shape \(\)"),
-        (RecycledAltUp(AltUp(nn.Linear(4, 4), 4, blocks=3), 2), (2, 4), r"AltUp was given x of shape \(2, 8\)"),
+        (AltUp(nn.Linear(4, 4), 4), (2, 9), r"x has shape \(2, 9\); its last dimension must be .*=8\."),
+        (AltUp(nn.Linear(4, 4), 4), (), r"x has shape \(\)"),
+        (
+            RecycledAltUp(AltUp(nn.Linear(4, 4), 4, blocks=3), 2),
+            (2, 4),
+            r"x has shape \(2, 8\); its last dimension must be .*=12\.",
+        ),
         (RecycledAltUp(nn.Linear(8, 4), 2), (2, 4), r"RecycledAltUp wraps made \(2, 4\) of \(2, 8\)"),
         (SequenceAltUp(nn.Linear(4, 1)), (3, 4), r"SequenceAltUp wraps made \(2, 1\) of \(2, 4\)"),
         (SequenceAltUp(nn.Linear(4, 4)), (4,), r"SequenceAltUp was given x of shape \(4,\); give a sequence"),
@@ -269,9 +273,9 @@ def test_scalars_are_of_the_wrapped_layers_dtype_and_so_is_the_output(dtype: tor
 
     assert dtype == wide(torch.ones(3, 8, dtype=dtype)).dtype
     assert dtype == SequenceAltUp(own())(torch.ones(3, 4, dtype=dtype)).dtype
-    with pytest.raises(InputError, match=f"AltUp was given x of torch.float32 and its scalars are {dtype}"):
+    with pytest.raises(InputError, match=f"x is torch.float32 and the layer's weights are {dtype}"):
         wide(torch.ones(3, 8))
-    with pytest.raises(InputError, match=r"SequenceAltUp was given x of torch\.float32"):
+    with pytest.raises(InputError, match=f"x is torch.float32 and the layer's weights are {dtype}"):
         SequenceAltUp(own())(torch.ones(3, 4))
 
 

@@ -251,6 +251,7 @@ def test_a_run_with_a_system_has_the_picture_of_its_latency(
     write_report(run, tmp_path / "out", COMMAND)
 
     assert b"\x89PNG" == (tmp_path / "out" / "latency.png").read_bytes()[:4]
+    assert not list((tmp_path / "out").glob("capacity.*"))
     assert "](latency.png)" in (tmp_path / "out" / "index.md").read_text(encoding="utf-8")
 
 

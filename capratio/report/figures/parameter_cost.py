@@ -109,8 +109,8 @@ def draw_main(lines: Sequence[CostLine]) -> Drawing | None:
 
 def further_calls(lines: Sequence[CostLine]) -> list[str]:
     """The kinds of call of the page's latency figure that ``draw_main`` leaves out."""
-    latency = QUANTITIES[0]
-    return [call for call in select(lines, latency) if call not in select(lines, latency, MAIN_PANELS)]
+    shown = select(lines, QUANTITIES[0], MAIN_PANELS)
+    return [call for call in select(lines, QUANTITIES[0]) if call not in shown]
 
 
 def line_looks(lines: Sequence[CostLine]) -> dict[str, Look]:
