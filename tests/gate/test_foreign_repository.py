@@ -48,9 +48,9 @@ BROKEN = {
     "crashes": "import os\n\n\ndef Layer():\n    os._exit(7)\n",
     "misspelt": "def Layer(:\n",
 }
-# Two pairs of processes are the fewest that find anything at this alpha. A shared machine moves a lot, and the slow
-# commit is slower by far.
-POLICY = 'cases = "gate_cases.toml"\nalpha = 0.3\nblocks = [2]\nanchor = 0.99\nlatency = 0.9\n'
+# Two pairs of processes are the fewest that find anything at this alpha, and four tell an innocent commit on busy cores
+# too. A shared machine moves a lot, and the slow commit is slower by far.
+POLICY = 'cases = "gate_cases.toml"\nalpha = 0.3\nblocks = [4]\nanchor = 0.99\nlatency = 0.9\n'
 # No honest process of one small layer is silent for so long.
 SAMPLING = "[sampling]\nmin_samples = 5\nmax_samples = 20\ntime_limit_s = 0.05\ncase_time_limit_s = 10.0\n"
 CASE = "slopes.layer:Slope[features=64]/p64/n16/float32/cpu/forward"
